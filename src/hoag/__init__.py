@@ -1,0 +1,61 @@
+"""hoag: galaxy foundation models from images and volunteer votes.
+
+The names below are the public face. They are imported when first used, so that ``import hoag`` and
+``hoag --help`` stay quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hoag._version import __version__
+from hoag.errors import HoagError
+
+if TYPE_CHECKING:
+    from hoag import votes
+    from hoag.galaxies import Galaxies, open
+    from hoag.models import Model, load
+    from hoag.probing import Curve, label_efficiency
+    from hoag.schema import Schema, load_schema
+    from hoag.simulator import simulate
+    from hoag.training import train
+
+__all__ = [
+    "Curve",
+    "Galaxies",
+    "HoagError",
+    "Model",
+    "Schema",
+    "__version__",
+    "label_efficiency",
+    "load",
+    "load_schema",
+    "open",
+    "simulate",
+    "train",
+    "votes",
+]
+
+_HOMES = {
+    "Curve": "probing",
+    "Galaxies": "galaxies",
+    "Model": "models",
+    "Schema": "schema",
+    "label_efficiency": "probing",
+    "load": "models",
+    "load_schema": "schema",
+    "open": "galaxies",
+    "simulate": "simulator",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "votes":
+        return import_module("hoag.votes")
+    if name in _HOMES:
+        return getattr(import_module(f"hoag.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'hoag' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

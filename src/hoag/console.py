@@ -1,0 +1,36 @@
+"""What hoag says while it works: one-line notes and progress bars, both on standard error."""
+
+import sys
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def say(message: str) -> None:
+    """Print one line on standard error, where it never mixes with results on standard output."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def progress(
+    items: Iterable[T], doing: str, *, total: int | None = None, unit: str = "it"
+) -> Iterable[T]:
+    """Pass `items` through a progress bar that appears once the work has taken two seconds.
+
+    Parameters
+    ----------
+    items
+        What is worked through.
+    doing
+        What is being done, in a few words, shown before the bar.
+    total
+        How many items there are, if `items` has no length.
+    unit
+        What one item is called.
+    """
+    from tqdm.auto import tqdm
+
+    bar: Iterable[T] = tqdm(
+        items, desc=doing, total=total, unit=f" {unit}", delay=2, mininterval=0.5, leave=False
+    )
+    return bar
