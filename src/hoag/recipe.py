@@ -1,0 +1,374 @@
+"""Recipes: what one training run does, as a TOML file whose every option is documented here.
+
+A recipe names one arm of the paper and holds every knob of its sections 2-4. Presets ship with the
+package (``paper/hybrid``, ``hoag/hybrid`` and so on); any file of the same form will do.
+"""
+
+import dataclasses
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hoag.errors import HoagError
+from hoag.views import ViewSettings
+
+PRESETS = Path(__file__).parent / "recipes"
+ARMS = ("direct", "pretrained", "contrastive", "hybrid")
+
+
+def option(default: Any, about: str) -> Any:
+    """Give a field its default and the sentence that documents it in written recipes."""
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata={"about": about})
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """The network that turns an image into a representation."""
+
+    name: str = option("resnet18", "any timm model; the paper's are resnet18 and efficientnet_b0")
+    options: dict[str, Any] = option({}, "passed to timm, e.g. {channels = [16, 32, 64, 128]}")
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """What the encoder is fed."""
+
+    size: int = option(128, "side of the views in pixels")
+    decode: int = option(0, "side to which stored images are reduced before the views; 0: size")
+
+    def __post_init__(self) -> None:
+        _check(8 <= self.size <= 4096, "images.size", self.size, "8 to 4096 pixels")
+        _check(self.decode == 0 or self.decode >= 8, "images.decode", self.decode, "0, or 8 or more")
+
+    @property
+    def stored(self) -> int:
+        """Side in pixels at which images are kept ready for the views."""
+        return self.decode or self.size
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """The layers on top of the representation, thrown away after training but for the votes."""
+
+    projector_hidden: int = option(1024, "hidden width of the BYOL projector")
+    projector_out: int = option(256, "width of the projection")
+    predictor_hidden: int = option(1024, "hidden width of the BYOL predictor")
+    vote_dropout: float = option(0.2, "dropout before the vote head's last layer, 0 to 1")
+    vote_hidden: int = option(0, "hidden width of an MLP before the votes; 0: one linear layer")
+    concentration: str = option("sigmoid", 'sigmoid: 1 + 100 sigmoid, range (1, 101); or "unbounded"')
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.vote_dropout < 1, "heads.vote_dropout", self.vote_dropout, "0 up to 1")
+        _choice("heads.concentration", self.concentration, ("sigmoid", "unbounded"))
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """How the contrastive loss c and the vote loss s become one (Hybrid only)."""
+
+    mixing: str = option("paper", "paper, equation3, fixed or ema_norm: see docs/method.md")
+    weight: float = option(1.0, "lambda, the weight of the votes")
+    votes_on: str = option("first", "which views feed the vote head: first or both")
+
+    def __post_init__(self) -> None:
+        _choice("objective.mixing", self.mixing, ("paper", "equation3", "fixed", "ema_norm"))
+        _choice("objective.votes_on", self.votes_on, ("first", "both"))
+        _check(self.weight >= 0, "objective.weight", self.weight, "0 or more")
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """BYOL's target network, an exponential moving average of the online one."""
+
+    tau: float = option(0.99, "share of itself the target keeps at each step")
+    schedule: str = option("constant", "constant, or cosine: from tau to 1 over the run")
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.tau <= 1, "target.tau", self.tau, "0 to 1")
+        _choice("target.schedule", self.schedule, ("constant", "cosine"))
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """What is in a batch; counted over all processes together."""
+
+    size: int = option(512, "galaxies a step, over all processes together")
+    labelled_fraction: float = option(-1.0, "share with votes, 0 to 1; -1: simply shuffled together")
+    campaign_mix: str = option(
+        "shuffled", "shuffled, constant (the natural mix, the same in each batch), or equal"
+    )
+
+    def __post_init__(self) -> None:
+        _check(self.size >= 2, "batch.size", self.size, "2 or more")
+        good = self.labelled_fraction == -1 or 0 <= self.labelled_fraction <= 1
+        _check(good, "batch.labelled_fraction", self.labelled_fraction, "0 to 1, or -1")
+        _choice("batch.campaign_mix", self.campaign_mix, ("shuffled", "constant", "equal"))
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """The optimiser and the course of its learning rate."""
+
+    name: str = option("adam", "adam, or adamw (decoupled weight decay)")
+    learning_rate: float = option(0.001, "peak learning rate")
+    betas: tuple[float, float] = option((0.9, 0.999), "Adam's two decay rates")
+    weight_decay: float = option(0.0, "weight decay; none on biases and norms")
+    schedule: str = option("constant", "constant, or cosine: down to 0 over the run")
+    warmup_steps: int = option(0, "steps of linear warm-up")
+    clip: float = option(0.0, "largest norm of the gradient; 0: no limit")
+
+    def __post_init__(self) -> None:
+        _choice("optimiser.name", self.name, ("adam", "adamw"))
+        _choice("optimiser.schedule", self.schedule, ("constant", "cosine"))
+        _check(self.learning_rate > 0, "optimiser.learning_rate", self.learning_rate, "above 0")
+        _check(self.weight_decay >= 0, "optimiser.weight_decay", self.weight_decay, "0 or more")
+        _check(self.warmup_steps >= 0, "optimiser.warmup_steps", self.warmup_steps, "0 or more")
+        _check(self.clip >= 0, "optimiser.clip", self.clip, "0 or more")
+        good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        _check(good, "optimiser.betas", self.betas, "two numbers, 0 up to 1")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long, how exactly, and how often things are looked at."""
+
+    steps: int = option(100_000, "most optimiser steps")
+    validate_every: int = option(1000, "steps between validations")
+    validation_galaxies: int = option(20_000, "most galaxies of the validation split used for it")
+    patience: int = option(10, "stop after so many validations without a better monitor; 0: never")
+    save_every: int = option(1000, "steps between saves of last/; also saved when interrupted")
+    log_every: int = option(50, "steps between rows of the training log")
+    precision: str = option("32-true", "32-true, bf16-mixed or 16-mixed")
+    workers: int = option(-1, "processes that decode images; -1: chosen by the device")
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "validate_every", "validation_galaxies", "save_every", "log_every"):
+            _check(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "1 or more")
+        _check(self.patience >= 0, "training.patience", self.patience, "0 or more")
+        _choice("training.precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """Online probes: linear classifiers on downstream tasks at each validation, for the log."""
+
+    tasks: tuple[str, ...] = option((), "names of the downstream tasks; none: no online probe")
+    galaxies: int = option(2000, "most labelled galaxies of a task used by its online probe")
+    select: str = option("", "task whose accuracy chooses best/ and early stop; none: the monitor")
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """Where the Direct arm finds its labels."""
+
+    column: str = option("", "column of the galaxies' table that holds the class (Direct only)")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run, whole: an arm of the paper and all of its settings."""
+
+    arm: str = option("hybrid", "direct, pretrained, contrastive or hybrid (paper sec. 3.3)")
+    seed: int = option(0, "every random choice follows from it")
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    images: ImageSettings = field(default_factory=ImageSettings)
+    views: ViewSettings = field(default_factory=ViewSettings)
+    heads: HeadSettings = field(default_factory=HeadSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    target: TargetSettings = field(default_factory=TargetSettings)
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    labels: LabelSettings = field(default_factory=LabelSettings)
+
+    def __post_init__(self) -> None:
+        _choice("arm", self.arm, ARMS)
+        _check(0 <= self.seed < 2**63, "seed", self.seed, "a whole number, 0 or more")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the recipe as plain nested dicts, ready for JSON."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    def changed(self, changes: Mapping[str, Any]) -> "Recipe":
+        """Give a copy with dotted keys changed, e.g. ``{"encoder.name": "resnet34"}``.
+
+        Raises
+        ------
+        HoagError
+            If a key is unknown or a value unfit.
+        """
+        content = dataclasses.asdict(self)
+        for key, value in changes.items():
+            _put(content, key, value)
+        return _build(Recipe, content, "recipe")
+
+
+def load_recipe(recipe: str | Path | Recipe, overrides: Iterable[str] = ()) -> Recipe:
+    """Load a recipe from a preset's name or a TOML file, then apply ``key=value`` overrides.
+
+    Parameters
+    ----------
+    recipe
+        A preset ("paper/hybrid"), the path of a TOML file, or a `Recipe`.
+    overrides
+        Dotted keys and TOML values, e.g. ``"encoder.name=resnet34"``, ``"views.area=[0.5, 1.0]"``.
+
+    Raises
+    ------
+    HoagError
+        If there is no such recipe, or an option is misspelt or has an unfit value.
+    """
+    if not isinstance(recipe, Recipe):
+        path = find_recipe(recipe)
+        recipe = _build(Recipe, read_toml(path), str(path))
+    return recipe.changed(dict(parse_override(text) for text in overrides))
+
+
+def find_recipe(name: str | Path) -> Path:
+    """Find the file of a preset or path; raise `HoagError` with the presets' names if none."""
+    for path in (Path(name), PRESETS / f"{name}.toml"):
+        if path.is_file():
+            return path
+    raise HoagError(f"{name}: no such recipe; give a TOML file or one of {', '.join(presets())}")
+
+
+def presets() -> list[str]:
+    """Names of the recipes that ship with hoag."""
+    return sorted(path.relative_to(PRESETS).with_suffix("").as_posix() for path in PRESETS.glob("*/*.toml"))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raise `HoagError` naming file and line if it is none."""
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HoagError(f"{path}: not valid TOML ({error})") from None
+    except OSError as error:
+        raise HoagError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split ``key=value``; the value is TOML, or a bare word taken as text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise HoagError(f"{text!r} is not of the form key=value, e.g. encoder.name=resnet34")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def write_recipe(recipe: Recipe) -> str:
+    """Write a recipe as TOML with each option's documentation behind it."""
+    lines = [line for name in ("arm", "seed") for line in [_line(recipe, name)]]
+    for section in fields(recipe):
+        settings = getattr(recipe, section.name)
+        if dataclasses.is_dataclass(settings):
+            about = (type(settings).__doc__ or "").strip().splitlines()[0]
+            lines += ["", f"# {about}", f"[{section.name}]"]
+            lines += [_line(settings, option.name) for option in fields(settings)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(settings: Any, name: str) -> str:
+    about = type(settings).__dataclass_fields__[name].metadata.get("about", "")
+    text = f"{name} = {toml_value(getattr(settings, name))}"
+    return f"{text:<36}# {about}" if about else text
+
+
+def toml_value(value: Any) -> str:
+    """Write one value as TOML."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def build_settings(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
+    """Make a settings dataclass from plain values, refusing unknown keys and unfit types."""
+    return _build(kind, content, where)
+
+
+def _build(kind: Any, content: Mapping[str, Any], where: str, prefix: str = "") -> Any:
+    hints = typing.get_type_hints(kind)
+    known = {f.name for f in fields(kind)}
+    values = {}
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        if key not in known:
+            raise HoagError(f"{where}: unknown option {name!r}{_closest(key, known)}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, Mapping):
+                raise HoagError(f"{where}: {name} is a table of options, not {value!r}")
+            values[key] = _build(hints[key], value, where, f"{name}.")
+        else:
+            values[key] = _fit(value, hints[key], name, where)
+    try:
+        return kind(**values)
+    except HoagError as error:
+        raise HoagError(f"{where}: {error}") from None
+
+
+def _fit(value: Any, hint: Any, name: str, where: str) -> Any:
+    """Give `value` the type of its option, or say what was wanted."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, types.UnionType):
+        fitting = [kind for kind in inner if isinstance(value, kind)]
+        if fitting:
+            return value
+    elif origin is tuple:
+        length_fits = inner[-1] is Ellipsis or (
+            isinstance(value, list | tuple) and len(value) == len(inner)
+        )
+        if isinstance(value, list | tuple) and length_fits:
+            return tuple(_fit(item, inner[0], name, where) for item in value)
+    elif origin is dict:
+        if isinstance(value, Mapping):
+            return dict(value)
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise HoagError(f"{where}: {name} = {value!r} must be {_said(hint)}")
+
+
+def _said(hint: Any) -> str:
+    words = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
+    if typing.get_origin(hint) is tuple:
+        return f"a list such as [a, b] in which each is {_said(typing.get_args(hint)[0])}"
+    return words.get(hint, "a table {key = value}")
+
+
+def _put(content: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    place = content
+    for section in sections:
+        if not isinstance(place.get(section), dict):
+            raise HoagError(f"recipe: unknown option {key!r}{_closest(section, set(place))}")
+        place = place[section]
+    # encoder.options takes any key; everything else must exist, which _build checks.
+    place[last] = value
+
+
+def _closest(key: str, known: set[str]) -> str:
+    close = get_close_matches(key, sorted(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; it may be one of {', '.join(sorted(known))}"
+
+
+def _check(good: bool, name: str, value: Any, wanted: str) -> None:
+    if not good:
+        raise HoagError(f"{name} = {value!r} must be {wanted}")
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    _check(value in choices, name, value, "one of " + ", ".join(choices))

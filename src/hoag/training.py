@@ -1,0 +1,361 @@
+"""Train one arm: fit, validate, log, save, stop early, resume. Devices are Lightning Fabric's."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hoag.batches import BatchSource, Plan, PlannedRows, in_chunks, load_batches
+from hoag.checkpoint import load_state, load_weights, save_checkpoint
+from hoag.console import say
+from hoag.devices import make_fabric, worker_count
+from hoag.distributed import all_sum, rank, synchronise_batchnorm, world_size
+from hoag.errors import HoagError
+from hoag.files import write_json
+from hoag.galaxies import Galaxies
+from hoag.objectives import Batch, Objective, make_objective
+from hoag.optimisation import learning_rate, make_optimiser
+from hoag.recipe import Recipe
+from hoag.runs import Log, finish_run, start_run
+
+COLLAPSED = 0.05  # feature_std is near 1 for a healthy representation, 0 for a collapsed one
+OnlineProbe = Callable[[Objective, torch.device], dict[str, float]]
+
+
+@dataclass
+class Progress:
+    """What a run carries from step to step, beside weights and optimiser; saved as JSON."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    best_step: int = 0
+    unimproved: int = 0
+    stopped: bool = False
+    sums: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Fit:
+    """One run of training in progress: the parts that its functions below share."""
+
+    recipe: Recipe
+    out: Path
+    objective: Objective
+    optimiser: torch.optim.Optimizer
+    train: Galaxies
+    validation: Galaxies
+    train_labels: npt.NDArray[np.int64] | None
+    validation_labels: npt.NDArray[np.int64] | None
+    online_probe: OnlineProbe | None
+    log: Log
+    fabric: Any
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def monitor(self) -> str:
+        """Name of the quantity that chooses best/ and early stop."""
+        chosen = self.recipe.probe.select
+        return f"probe/{chosen}/accuracy" if chosen else self.objective.monitor
+
+
+def fit(
+    recipe: Recipe,
+    train: Galaxies,
+    validation: Galaxies,
+    out: str | Path,
+    *,
+    train_labels: npt.NDArray[np.int64] | None = None,
+    validation_labels: npt.NDArray[np.int64] | None = None,
+    classes: list[str] | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    online_probe: OnlineProbe | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Train `recipe` on the galaxies given and leave the run in the folder `out`.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    train, validation
+        The galaxies to learn from and those to judge convergence on (paper sec. 3.3).
+    out
+        Folder of the run: recipe.toml, schema.json, run.json, metrics.csv, tensorboard/, best/,
+        last/.
+    train_labels, validation_labels
+        Class numbers, (len(train),) and (len(validation),) int64, for the Direct arm; -1 where
+        there is none.
+    classes
+        Names of the classes, for the Direct arm.
+    resume
+        Go on from last/ instead of refusing a folder that has a run in it.
+    device
+        auto, cpu, cuda or mps.
+    online_probe
+        Called at each validation with the objective and its device; what it returns is logged.
+    quiet
+        Show no progress bar (for the many small runs of the protocol).
+
+    Raises
+    ------
+    HoagError
+        If the loss stops being a number (the batch's ids are written to nan-batch.json), or `out`
+        holds another run.
+    """
+    out = Path(out)
+    with make_fabric(recipe, device) as fabric:
+        objective = make_objective(recipe, train.schema, classes)
+        if world_size() > 1:
+            synchronise_batchnorm(objective, fabric.device.type)
+        optimiser = make_optimiser(objective, recipe.optimiser)
+        recorded = {"train": train.hash, "validation": validation.hash}
+        log = start_run(recipe, train.schema, out, recorded, classes, resume=resume)
+        job = Fit(
+            recipe, out, objective, optimiser, train, validation, train_labels, validation_labels,
+            online_probe, log, fabric,
+        )  # fmt: skip
+        if resume and (out / "last").is_dir():
+            _restore(job)
+        _train(job, quiet=quiet)
+        finish_run(out, recipe, job.progress.__dict__, log)
+    return out
+
+
+def _train(job: Fit, *, quiet: bool) -> None:
+    """Step until the recipe's steps are done or the monitor no longer improves."""
+    settings, progress, fabric = job.recipe.training, job.progress, job.fabric
+    if progress.stopped or progress.step >= settings.steps:
+        return
+    wrapped, optimiser = fabric.setup(job.objective, job.optimiser)
+    plan = Plan(job.train, job.recipe.batch, job.recipe.seed)
+    rows = PlannedRows(plan, progress.step, settings.steps, rank(), world_size())
+    source = BatchSource(job.train, job.recipe.images.stored, job.recipe.seed, job.train_labels)
+    workers = worker_count(settings.workers, fabric.device)
+    batches = load_batches(source, rows, workers=workers, pin=fabric.device.type == "cuda")
+    meter = Meter(job, plan.size, show=not quiet and rank() == 0)
+    job.objective.train()
+    try:
+        for batch in meter.timed(batches):
+            loss = _step(job, wrapped, optimiser, batch.to(fabric.device))
+            progress.step += 1
+            meter.count(loss)
+            if progress.step % settings.log_every == 0:
+                meter.write_training_row()
+            if progress.step % settings.validate_every == 0 or progress.step == settings.steps:
+                _validate(job, meter)
+            if progress.stopped or progress.step == settings.steps:
+                break
+            if progress.step % settings.save_every == 0:
+                _save(job, "last")
+    except KeyboardInterrupt:
+        # The step under way may be half done, so the last whole state on disk is the one to keep.
+        say(f"interrupted at step {progress.step}; go on with --resume")
+        raise
+    finally:
+        meter.close()
+    _save(job, "last")
+
+
+def _step(job: Fit, wrapped: Any, optimiser: Any, batch: Batch) -> dict[str, Tensor]:
+    """Take one optimiser step and move the target; gives the logged scalars."""
+    settings, step = job.recipe.optimiser, job.progress.step
+    total = job.recipe.training.steps
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(settings, step, total)
+    result: dict[str, Tensor] = wrapped(batch)
+    _refuse_nan(job, result["loss"], batch)
+    job.fabric.backward(result["loss"])
+    if settings.clip:
+        job.fabric.clip_gradients(wrapped, optimiser, max_norm=settings.clip)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    job.objective.after_step(step, total)
+    return {name: value.detach() for name, value in result.items()}
+
+
+def _refuse_nan(job: Fit, loss: Tensor, batch: Batch) -> None:
+    if torch.isfinite(loss):
+        return
+    path = job.out / "nan-batch.json"
+    write_json(path, {"step": job.progress.step, "ids": batch.ids})
+    shown = ", ".join(batch.ids[:3])
+    raise HoagError(
+        f"{job.out}: the loss is {float(loss)} at step {job.progress.step}, in a batch with "
+        f"{shown} and {max(len(batch.ids) - 3, 0)} more (all ids in {path.name}); look at those "
+        "galaxies, lower optimiser.learning_rate, and go on from last/ with --resume"
+    )
+
+
+@torch.no_grad()
+def _validate(job: Fit, meter: "Meter") -> None:
+    """Judge the model on the validation galaxies, log it, keep the best, decide about stopping."""
+    progress, objective = job.progress, job.objective
+    row = {f"val/{k}": v for k, v in evaluate(job).items()}
+    if job.online_probe is not None:
+        row |= job.online_probe(objective, job.fabric.device)
+    objective.train()
+    value = row.get(job.monitor)
+    if value is None:
+        raise HoagError(
+            f"{job.out}: nothing to measure {job.monitor} on; "
+            "the validation galaxies have no votes or labels of the kind this arm learns from"
+        )
+    value = -value if job.monitor.endswith("/accuracy") else value
+    meter.write_validation_row(row)
+    if progress.best is None or value < progress.best:
+        progress.best, progress.best_step, progress.unimproved = value, progress.step, 0
+        _save(job, "best")
+    else:
+        progress.unimproved += 1
+    patience = job.recipe.training.patience
+    if patience and progress.unimproved >= patience:
+        progress.stopped = True
+        meter.note(f"converged: {job.monitor} was best at step {progress.best_step}")
+    if "val/feature_std" in row and row["val/feature_std"] < COLLAPSED:
+        meter.note(f"warning: representation collapsed, feature_std {row['val/feature_std']:.3f}")
+
+
+def evaluate(job: Fit) -> dict[str, float]:
+    """Mean validation metrics over the validation galaxies of all processes."""
+    job.objective.eval()
+    limit = min(len(job.validation), job.recipe.training.validation_galaxies)
+    # The first by key: a sample that depends on the ids alone.
+    chosen = np.sort(np.argsort(job.validation.keys, kind="stable")[:limit])
+    galaxies = job.validation.take(chosen)
+    labels = None if job.validation_labels is None else job.validation_labels[chosen]
+    totals: dict[str, list[Tensor]] = {}
+    size = max(1, min(job.recipe.batch.size, 256))
+    chunks = in_chunks(
+        galaxies, job.recipe.images.stored, size=size, seed=job.recipe.seed, labels=labels,
+        rank=rank(), world=world_size(),
+    )  # fmt: skip
+    for batch in chunks:
+        with job.fabric.autocast():
+            metrics = job.objective.evaluate(batch.to(job.fabric.device))
+        for name, (total, count) in metrics.items():
+            totals.setdefault(name, []).append(torch.stack([total.double().cpu(), count.double().cpu()]))
+    names = job.objective.metrics
+    sums = torch.stack([torch.stack(totals[n]).sum(0) if n in totals else torch.zeros(2).double() for n in names])
+    sums = all_sum(sums.to(job.fabric.device) if job.fabric.device.type == "cuda" else sums).cpu()
+    return {n: float(s / c) for n, (s, c) in zip(names, sums, strict=True) if c > 0}
+
+
+def _save(job: Fit, name: str) -> None:
+    if rank() != 0:
+        return
+    optimiser = job.optimiser.state_dict() if name == "last" else None
+    state = {"progress": job.progress.__dict__, "monitor": job.monitor}
+    save_checkpoint(job.out / name, job.objective.state_dict(), optimiser, state)
+
+
+def _restore(job: Fit) -> None:
+    """Put weights, optimiser and progress back to those of last/."""
+    folder = job.out / "last"
+    state = load_state(folder)
+    job.progress = Progress(**state["progress"])
+    job.objective.load_state_dict(load_weights(folder))
+    job.optimiser.load_state_dict(state["optimiser"])
+    job.log.rewind(job.progress.step)
+    say(f"{job.out}: goes on from step {job.progress.step}")
+
+
+class Meter:
+    """Times a run, shows its bar and writes its rows; the sums it keeps are part of the state."""
+
+    def __init__(self, job: Fit, batch: int, *, show: bool):
+        from tqdm.auto import tqdm
+
+        self.job, self.batch = job, batch
+        total = job.recipe.training.steps
+        self.bar = tqdm(
+            total=total, initial=job.progress.step, desc=job.recipe.arm, unit=" steps",
+            disable=not show, delay=2, mininterval=1.0, leave=False,
+        )  # fmt: skip
+        self.waited = self.worked = 0.0
+        self.last = time.perf_counter()
+
+    def timed(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """Pass batches on, measuring the time spent waiting for them."""
+        iterator = iter(batches)
+        while True:
+            started = time.perf_counter()
+            batch = next(iterator, None)
+            if batch is None:
+                return
+            self.waited += time.perf_counter() - started
+            yield batch
+
+    def count(self, result: dict[str, Tensor]) -> None:
+        """Add a step's scalars to the running sums and move the bar."""
+        sums, progress = self.job.progress.sums, self.job.progress
+        for name, value in result.items():
+            sums[name] = sums.get(name, 0.0) + float(value)
+        sums["steps"] = sums.get("steps", 0.0) + 1
+        now = time.perf_counter()
+        progress.seconds += now - self.last
+        self.worked += now - self.last
+        self.last = now
+        self.bar.set_postfix_str(
+            f"{self.images_per_second:,.0f} galaxies/s, {self.wait_share:.0%} waiting, "
+            f"loss {float(result['loss']):.3f}",
+            refresh=False,
+        )
+        self.bar.update(1)
+
+    @property
+    def images_per_second(self) -> float:
+        """Galaxies a second since this process began."""
+        return (self.bar.n - self.bar.initial or 1) * self.batch / max(self.worked, 1e-9)
+
+    @property
+    def wait_share(self) -> float:
+        """Share of the time spent waiting for data."""
+        return self.waited / max(self.worked, 1e-9)
+
+    def write_training_row(self) -> None:
+        """Write the means since the last row, and start them afresh."""
+        sums = self.job.progress.sums
+        steps = sums.pop("steps", 1.0)
+        row = {f"train/{name}": total / steps for name, total in sums.items()}
+        sums.clear()
+        self._write(row)
+
+    def write_validation_row(self, row: dict[str, float]) -> None:
+        """Write what a validation found; its time counts as the run's."""
+        now = time.perf_counter()
+        self.job.progress.seconds += now - self.last
+        self.last = now
+        self._write(row)
+
+    def _write(self, row: dict[str, float]) -> None:
+        progress = self.job.progress
+        if rank() == 0:
+            self.job.log.write(
+                {
+                    "step": progress.step,
+                    "galaxies_seen": progress.step * self.batch,
+                    "seconds": round(progress.seconds, 3),
+                    "galaxies_per_second": round(self.images_per_second, 1),
+                    "wait_share": round(self.wait_share, 4),
+                    **{k: v for k, v in row.items() if math.isfinite(v)},
+                }
+            )
+
+    def note(self, message: str) -> None:
+        """Say something without breaking the bar."""
+        if not self.bar.disable:
+            self.bar.clear()
+            say(f"{self.job.recipe.arm}: {message}")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
