@@ -1,0 +1,137 @@
+"""Randomness without state: every draw is a function of seed, step, galaxy and stream.
+
+Nothing is carried from draw to draw, so a resumed run, another batch size, another order or another
+device sees the same views. The generator is splitmix64 (Steele, Lea & Flood 2014, "Fast splittable
+pseudorandom number generators") started from a hash of its arguments and used in counter mode.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+# Streams: draws for different purposes at the same step never share numbers.
+VIEW_ONE: Final = 1
+VIEW_TWO: Final = 2
+DROPOUT: Final = 3
+DROPOUT_TWO: Final = 4
+BATCHES: Final = 5
+PIXEL_NOISE: Final = 1 << 16  # added to the stream of the view that the noise belongs to
+
+_MASK: Final = (1 << 64) - 1
+_GAMMA: Final = 0x9E3779B97F4A7C15
+_MIX_ONE: Final = 0xBF58476D1CE4E5B9
+_MIX_TWO: Final = 0x94D049BB133111EB
+
+
+def key(id_str: str) -> int:
+    """Hash a galaxy's id to a 64-bit unsigned integer (blake2b, unsalted, big-endian)."""
+    return int.from_bytes(blake2b(id_str.encode(), digest_size=8).digest(), "big")
+
+
+def keys(ids: Iterable[str]) -> NDArray[np.uint64]:
+    """Hash ids to keys, (n,) uint64; the same on every machine and in every run."""
+    return np.fromiter((key(id_str) for id_str in ids), dtype=np.uint64)
+
+
+def key_tensor(keys: NDArray[np.uint64]) -> Tensor:
+    """Give keys to torch as (n,) int64 of the same bits, which is how `uniform` takes them."""
+    return torch.from_numpy(np.ascontiguousarray(keys, dtype=np.uint64).view(np.int64).copy())
+
+
+def uniform(
+    seed: int,
+    step: int,
+    keys: Tensor,
+    n: int,
+    stream: int,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Draw `n` uniform numbers for each galaxy.
+
+    Parameters
+    ----------
+    seed, step, stream
+        Any integers; the seed of the run, the step of the optimiser and one of this module's streams.
+    keys
+        (batch,) int64, one key per galaxy.
+    n
+        Numbers per galaxy.
+    device
+        Where they are made; by default where `keys` is.
+
+    Returns
+    -------
+    Tensor
+        (batch, n) float32 in [0, 1), multiples of 2^-24. A row depends on its own key alone, and is
+        bitwise the same on every device.
+    """
+    device = keys.device if device is None else torch.device(device)
+    start = _mix(keys.to(device) ^ _signed(_base(seed, step, stream)))
+    counter = torch.arange(1, n + 1, device=device, dtype=torch.int64) * _signed(_GAMMA)
+    bits = _mix(start[:, None] + counter)
+    return _shift_right(bits, 40).float().mul_(2.0**-24)
+
+
+def normal(
+    seed: int,
+    step: int,
+    keys: Tensor,
+    n: int,
+    stream: int,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Draw `n` standard normal numbers for each galaxy, (batch, n) float32, by Box & Muller (1958).
+
+    Arguments as in `uniform`. Devices agree to the rounding of their logarithm and cosine, about
+    1e-6.
+    """
+    pairs = (n + 1) // 2
+    first, second = uniform(seed, step, keys, 2 * pairs, stream, device).chunk(2, dim=1)
+    radius = (-2.0 * torch.log1p(-first)).sqrt_()
+    angle = second.mul(2.0 * torch.pi)
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :n]
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let torch's own generator start from `seed` inside the block, and untouched by it after.
+
+    For libraries that draw their initial weights from the global generator (timm, torch.nn).
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed & _MASK)
+        yield
+
+
+def _base(seed: int, step: int, stream: int) -> int:
+    state = 0
+    for part in (seed, step, stream):
+        state = _mix_int((state + (part & _MASK) + _GAMMA) & _MASK)
+    return state
+
+
+def _mix_int(z: int) -> int:
+    z = ((z ^ (z >> 30)) * _MIX_ONE) & _MASK
+    z = ((z ^ (z >> 27)) * _MIX_TWO) & _MASK
+    return z ^ (z >> 31)
+
+
+def _mix(z: Tensor) -> Tensor:
+    z = (z ^ _shift_right(z, 30)) * _signed(_MIX_ONE)
+    z = (z ^ _shift_right(z, 27)) * _signed(_MIX_TWO)
+    return z ^ _shift_right(z, 31)
+
+
+def _shift_right(z: Tensor, bits: int) -> Tensor:
+    # int64 shifts copy the sign bit downwards; the mask makes the shift that of an unsigned number.
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(z: int) -> int:
+    return z - (1 << 64) if z >= 1 << 63 else z

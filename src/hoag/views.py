@@ -1,0 +1,344 @@
+"""Views of galaxies made in batches on the training device: one warp and one colour matrix each.
+
+The steps are torchvision's for the paper's pipeline: rotate about the centre of the frame, cut a
+random resized crop out of it, flip, jitter colours, perhaps make grey. Rotation, crop, flips and
+resize are composed into one bilinear warp, so that a ring 1-3 pixels wide is interpolated once.
+Brightness, contrast, saturation and hue commute here and make one 3 x 4 matrix, which differs from
+torchvision in two ways: hue turns the colour in the YIQ plane (there: in HSV, for which no matrix
+exists), and colours are clamped once at the end (there: after each step, in a random order).
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hoag.errors import HoagError
+from hoag.randomness import PIXEL_NOISE, normal, uniform
+
+_TRIES = 10  # torchvision's, before it falls back to a central crop
+_DRAWS = (
+    "angle", "flip_horizontal", "flip_vertical", "x", "y", "jitter", "brightness", "contrast",
+    "saturation", "hue", "grey", "blur", "blur_sigma", "noise",
+)  # fmt: skip
+# Most input pixels an output pixel may span: beyond, a bilinear warp would skip pixels.
+_COARSEST = 1.5
+
+_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
+
+
+def _option(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """Which random views of a galaxy are made; the defaults are the paper's contrastive views."""
+
+    area: tuple[float, float] = _option((0.3, 0.85), "least and most area of a crop, of the frame's")
+    ratio: tuple[float, float] = _option((0.8, 1.2), "least and most width / height of a crop")
+    rotation: float = _option(180.0, "largest rotation either way, degrees")
+    flip_horizontal: float = _option(0.5, "probability of a left-right flip")
+    flip_vertical: float = _option(0.5, "probability of an up-down flip")
+    jitter_probability: float = _option(0.8, "probability that colours are jittered at all")
+    brightness: float = _option(0.4, "factor in [1 - b, 1 + b]")
+    contrast: float = _option(0.4, "factor in [1 - c, 1 + c], about the view's mean grey")
+    saturation: float = _option(0.4, "factor in [1 - s, 1 + s]; grey is 0")
+    hue: float = _option(0.1, "largest turn of the hue either way, in whole turns, 0 to 0.5")
+    grey_probability: float = _option(0.3, "probability that a view is made grey")
+    blur_probability: float = _option(0.0, "probability of a Gaussian blur")
+    blur_sigma: tuple[float, float] = _option((0.1, 2.0), "least and most sigma of it, pixels")
+    noise_probability: float = _option(0.0, "probability of Gaussian noise on every pixel")
+    noise_sigma: float = _option(0.05, "its sigma; images span 0 to 1")
+    fill: str = _option("zeros", "outside the frame: zeros (black) or reflect")
+
+    def __post_init__(self) -> None:
+        for name in ("area", "ratio", "blur_sigma"):
+            object.__setattr__(self, name, _rising(name, getattr(self, name)))
+        _demand(self.area[1] <= 1, "area", self.area, "rise and lie in (0, 1]")
+        for name in self.__dataclass_fields__:
+            if name.startswith("flip_") or name.endswith("_probability"):
+                value = getattr(self, name)
+                _demand(0 <= value <= 1, name, value, "lie in [0, 1]")
+        for name in ("brightness", "contrast", "saturation", "noise_sigma"):
+            _demand(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "be 0 or more")
+        _demand(0 <= self.rotation <= 180, "rotation", self.rotation, "lie in [0, 180] degrees")
+        _demand(0 <= self.hue <= 0.5, "hue", self.hue, "lie in [0, 0.5] turns")
+        _demand(self.fill in ("zeros", "reflect"), "fill", self.fill, "be 'zeros' or 'reflect'")
+
+
+def _rising(name: str, value: Any) -> tuple[float, float]:
+    wanted = "rise and lie in (0, 1]" if name == "area" else "be two positive numbers that rise"
+    try:
+        low, high = (float(part) for part in value)
+    except (TypeError, ValueError):
+        raise HoagError(f"views.{name}: {value!r} must {wanted}") from None
+    _demand(0 < low <= high < math.inf, name, (low, high), wanted)
+    return low, high
+
+
+def _demand(good: bool, name: str, value: object, wanted: str) -> None:
+    if not good:
+        raise HoagError(f"views.{name}: {value!r} must {wanted}")
+
+
+class Views:
+    """Random views by the settings, `size` pixels on a side.
+
+    A view is a function of settings, image, seed, step, key and stream, whatever else is in the
+    batch. Crops are cut as by torchvision's RandomResizedCrop: area uniform, ratio log-uniform, ten
+    tries to fit into the frame, then the largest central crop; here without rounding to pixels.
+    """
+
+    def __init__(self, settings: ViewSettings, size: int) -> None:
+        self.settings = settings
+        self.size = size
+
+    @torch.no_grad()
+    def __call__(
+        self, images: Tensor, *, seed: int, step: int, keys: Tensor, stream: int
+    ) -> Tensor:
+        """Make one view of each image.
+
+        Parameters
+        ----------
+        images
+            (batch, 3, height, width) uint8; never changed.
+        seed, step, keys, stream
+            Where the randomness comes from, see `hoag.randomness.uniform`; keys (batch,) int64.
+
+        Returns
+        -------
+        Tensor
+            (batch, 3, size, size) float32 in [0, 1], on the device of `images`.
+        """
+        draws = uniform(seed, step, keys, len(_DRAWS) + 2 * _TRIES, stream, images.device)
+        named = dict(zip(_DRAWS, draws[:, : len(_DRAWS)].unbind(1), strict=True))
+        # Autocast would round coordinates to 8 bits, which shifts pixels.
+        with torch.autocast(images.device.type, enabled=False):
+            views = self._warped(images, named, draws[:, len(_DRAWS) :])
+            views = self._coloured(views, named)
+            views = self._blurred(views, named)
+            return self._noisy(views, named, seed, step, keys, stream).clamp_(0.0, 1.0)
+
+    def _warped(self, images: Tensor, draws: dict[str, Tensor], tries: Tensor) -> Tensor:
+        chosen = self.settings
+        across = draws["flip_horizontal"] < chosen.flip_horizontal
+        down = draws["flip_vertical"] < chosen.flip_vertical
+        if chosen.rotation == 0 and chosen.area == (1, 1) and chosen.ratio == (1, 1):
+            views = _resized(images, self.size)
+            views = torch.where(across[:, None, None, None], views.flip(3), views)
+            return torch.where(down[:, None, None, None], views.flip(2), views)
+        frames = self._shrunk(images)
+        height, width = frames.shape[2:]
+        crop_width, crop_height = crop_sizes(tries, chosen.area, chosen.ratio, height, width)
+        x = (draws["x"] - 0.5) * (width - crop_width)
+        y = (draws["y"] - 0.5) * (height - crop_height)
+        angle = (2.0 * draws["angle"] - 1.0) * math.radians(chosen.rotation)
+        cos, sin = angle.cos(), angle.sin()
+        half_x = crop_width / 2 * torch.where(across, -1.0, 1.0)
+        half_y = crop_height / 2 * torch.where(down, -1.0, 1.0)
+        # From the view's (x, y) in [-1, 1] to pixels about the frame's centre, to [-1, 1] there.
+        along_x = torch.stack([cos * half_x, -sin * half_y, cos * x - sin * y]) * (2 / width)
+        along_y = torch.stack([sin * half_x, cos * half_y, sin * x + cos * y]) * (2 / height)
+        return F.grid_sample(
+            frames,
+            self._grid(along_x, along_y),
+            mode="bilinear",
+            padding_mode="zeros" if chosen.fill == "zeros" else "reflection",
+            align_corners=False,
+        )
+
+    def _grid(self, along_x: Tensor, along_y: Tensor) -> Tensor:
+        # F.affine_grid is a matrix product, in which TF32 would round coordinates to 11 bits.
+        axis = (torch.arange(self.size, device=along_x.device) + 0.5) * (2 / self.size) - 1
+        grid = along_x.new_empty((along_x.shape[1], self.size, self.size, 2))
+        for part, (by_x, by_y, start) in enumerate((along_x, along_y)):
+            rows = torch.addcmul(start[:, None], by_y[:, None], axis)
+            columns = by_x[:, None] * axis
+            torch.add(rows[:, :, None], columns[:, None, :], out=grid[..., part])
+        return grid
+
+    def _shrunk(self, images: Tensor) -> Tensor:
+        """Reduce frames much larger than the view, antialiased, before the warp samples them."""
+        largest = math.ceil(_COARSEST * self.size / math.sqrt(self.settings.area[1]))
+        if min(images.shape[2:]) <= largest:
+            return images.float().mul_(1 / 255)
+        scale = largest / min(images.shape[2:])
+        height, width = (max(1, round(side * scale)) for side in images.shape[2:])
+        return _antialiased(images.float().mul_(1 / 255), height, width)
+
+    def _coloured(self, views: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        chosen = self.settings
+        grey = draws["grey"] < chosen.grey_probability
+        jitter = draws["jitter"] < chosen.jitter_probability
+        factors = {}
+        for name in ("brightness", "contrast", "saturation"):
+            low = max(0.0, 1.0 - getattr(chosen, name))
+            factor = low + (1.0 + getattr(chosen, name) - low) * draws[name]
+            factors[name] = torch.where(jitter, factor, 1.0)
+        turns = torch.where(jitter, (2.0 * draws["hue"] - 1.0) * chosen.hue, 0.0)
+        if chosen.jitter_probability == 0 and chosen.grey_probability == 0:
+            return views
+        saturation = torch.where(grey, 0.0, factors["saturation"])
+        matrix, offset = colour_matrix(
+            views.mean((2, 3)), factors["brightness"], factors["contrast"], saturation, turns
+        )
+        return _applied(matrix, offset, views)
+
+    def _blurred(self, views: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        low, high = self.settings.blur_sigma
+        chosen = (draws["blur"] < self.settings.blur_probability).nonzero()[:, 0]
+        if self.settings.blur_probability == 0 or not len(chosen):
+            return views
+        sigma = low + (high - low) * draws["blur_sigma"][chosen]
+        radius = min(math.ceil(3 * high), self.size - 1)
+        views[chosen] = _gaussian_blur(views[chosen], sigma, radius)
+        return views
+
+    def _noisy(
+        self, views: Tensor, draws: dict[str, Tensor], seed: int, step: int, keys: Tensor, stream: int
+    ) -> Tensor:
+        if self.settings.noise_probability == 0 or self.settings.noise_sigma == 0:
+            return views
+        chosen = (draws["noise"] < self.settings.noise_probability).nonzero()[:, 0]
+        keys = keys.to(views.device)[chosen]
+        noise = normal(seed, step, keys, views[0].numel(), stream + PIXEL_NOISE)
+        views[chosen] += noise.view(-1, *views.shape[1:]) * self.settings.noise_sigma
+        return views
+
+
+def crop_sizes(
+    tries: Tensor, area: tuple[float, float], ratio: tuple[float, float], height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Choose widths and heights of crops, each (batch,) float32 pixels, not rounded.
+
+    Parameters
+    ----------
+    tries
+        (batch, 2 n) uniform in [0, 1): area and ratio of n tries, of which the first to fit into
+        the frame counts.
+    area, ratio
+        Least and most fraction of the frame's area, drawn uniformly; least and most width / height,
+        drawn log-uniformly.
+    height, width
+        Of the frame, pixels.
+    """
+    areas = (area[0] + (area[1] - area[0]) * tries[:, 0::2]) * (height * width)
+    logs = (math.log(ratio[0]), math.log(ratio[1]))
+    ratios = torch.exp(logs[0] + (logs[1] - logs[0]) * tries[:, 1::2])
+    widths, heights = (areas * ratios).sqrt(), (areas / ratios).sqrt()
+    fits = (widths <= width) & (heights <= height)
+    first = fits.int().argmax(1, keepdim=True)
+    central = min(max(width / height, ratio[0]), ratio[1])
+    fallback = (min(width, height * central), min(height, width / central))
+    fit = fits.any(1)
+    return (
+        torch.where(fit, widths.gather(1, first)[:, 0], fallback[0]),
+        torch.where(fit, heights.gather(1, first)[:, 0], fallback[1]),
+    )
+
+
+def colour_matrix(
+    mean: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor, turns: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Compose brightness, contrast, saturation and hue into one affine map of RGB.
+
+    Saturation and hue scale and turn the chroma (I, Q) and leave luma Y; brightness scales all;
+    contrast scales all about the mean luma. So their order does not matter.
+
+    Parameters
+    ----------
+    mean
+        (batch, 3) mean RGB of each image.
+    brightness, contrast, saturation
+        (batch,) factors, 1 for no change.
+    turns
+        (batch,) hue, in turns.
+
+    Returns
+    -------
+    Tensor, Tensor
+        Matrix (batch, 3, 3) and offset (batch, 3): new = matrix @ RGB + offset.
+    """
+    # In float64 on the CPU, so that matrix and inverse cancel; MPS has no float64.
+    to_yiq = torch.tensor(_YIQ, dtype=torch.float64)
+    to_rgb = torch.linalg.inv(to_yiq)
+    luma = torch.outer(to_rgb[:, 0], to_yiq[0]).to(mean)
+    chroma = (to_rgb[:, 1:] @ to_yiq[1:]).to(mean)
+    quarter = (torch.outer(to_rgb[:, 2], to_yiq[1]) - torch.outer(to_rgb[:, 1], to_yiq[2])).to(mean)
+    angle = 2.0 * torch.pi * turns
+    cos = (saturation * angle.cos())[:, None, None]
+    sin = (saturation * angle.sin())[:, None, None]
+    scale = brightness * contrast
+    matrix = scale[:, None, None] * (luma + cos * chroma + sin * quarter)
+    grey = (mean * to_yiq[0].to(mean)).sum(1)
+    offset = (brightness * (1.0 - contrast) * grey)[:, None].expand(-1, 3)
+    return matrix, offset
+
+
+def _applied(matrix: Tensor, offset: Tensor, views: Tensor) -> Tensor:
+    # Written out rather than a matrix product, which TF32 would round to 11 bits.
+    out = torch.empty_like(views)
+    for channel in range(3):
+        row = matrix[:, channel, :, None, None]
+        part = torch.addcmul(offset[:, channel, None, None], row[:, 0], views[:, 0])
+        part.addcmul_(row[:, 1], views[:, 1])
+        torch.addcmul(part, row[:, 2], views[:, 2], out=out[:, channel])
+    return out
+
+
+def _gaussian_blur(views: Tensor, sigma: Tensor, radius: int) -> Tensor:
+    batch, channels, height, width = views.shape
+    offsets = torch.arange(-radius, radius + 1, device=views.device)
+    kernels = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)
+    kernels = (kernels / kernels.sum(1, keepdim=True)).repeat_interleave(channels, 0)
+    flat = views.reshape(1, batch * channels, height, width)
+    flat = F.pad(flat, (radius, radius, radius, radius), mode="reflect")
+    flat = F.conv2d(flat, kernels[:, None, :, None], groups=batch * channels)
+    flat = F.conv2d(flat, kernels[:, None, None, :], groups=batch * channels)
+    return flat.view(batch, channels, height, width)
+
+
+@torch.no_grad()
+def evaluation_view(images: Tensor, size: int, area: float = 1.0) -> Tensor:
+    """Make the view that evaluation, embedding and catalogues use: no randomness.
+
+    Parameters
+    ----------
+    images
+        (batch, 3, height, width) uint8; never changed.
+    size
+        Side of the views in pixels; the resize is antialiased.
+    area
+        Fraction of the frame's area in a central crop; 1 for all of it, as in the paper's code.
+
+    Returns
+    -------
+    Tensor
+        (batch, 3, size, size) float32 in [0, 1].
+    """
+    if not 0 < area <= 1:
+        raise HoagError(f"evaluation area: {area} must lie in (0, 1]")
+    height, width = images.shape[2:]
+    rows, columns = round(height * math.sqrt(area)), round(width * math.sqrt(area))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return _resized(images[:, :, top : top + rows, left : left + columns], size)
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    views = images.float().mul_(1 / 255)
+    if images.shape[2:] == (size, size):
+        return views
+    return _antialiased(views, size, size).clamp_(0.0, 1.0)
+
+
+def _antialiased(images: Tensor, height: int, width: int) -> Tensor:
+    if images.device.type == "mps":  # has no antialiased kernel; the CPU's result is the same
+        return _antialiased(images.cpu(), height, width).to(images.device)
+    return F.interpolate(
+        images, (height, width), mode="bilinear", align_corners=False, antialias=True
+    )
