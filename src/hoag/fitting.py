@@ -1,8 +1,6 @@
-"""Train one arm: fit, validate, log, save, stop early, resume. Devices are Lightning Fabric's."""
+"""The training loop: step, validate, save, stop early, resume; devices are Lightning Fabric's."""
 
-import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,8 @@ from hoag.distributed import all_sum, rank, synchronise_batchnorm, world_size
 from hoag.errors import HoagError
 from hoag.files import write_json
 from hoag.galaxies import Galaxies
+from hoag.interruption import Interruption
+from hoag.meter import Meter
 from hoag.objectives import Batch, Objective, make_objective
 from hoag.optimisation import learning_rate, make_optimiser
 from hoag.recipe import Recipe
@@ -126,7 +126,7 @@ def fit(
         if resume and (out / "last").is_dir():
             _restore(job)
         _train(job, quiet=quiet)
-        finish_run(out, recipe, job.progress.__dict__, log)
+        finish_run(out, job.progress.__dict__, log)
     return out
 
 
@@ -143,26 +143,21 @@ def _train(job: Fit, *, quiet: bool) -> None:
     batches = load_batches(source, rows, workers=workers, pin=fabric.device.type == "cuda")
     meter = Meter(job, plan.size, show=not quiet and rank() == 0)
     job.objective.train()
-    try:
+    with Interruption() as interruption, meter:
         for batch in meter.timed(batches):
-            loss = _step(job, wrapped, optimiser, batch.to(fabric.device))
+            result = _step(job, wrapped, optimiser, batch.to(fabric.device))
             progress.step += 1
-            meter.count(loss)
+            meter.count(result)
             if progress.step % settings.log_every == 0:
                 meter.write_training_row()
             if progress.step % settings.validate_every == 0 or progress.step == settings.steps:
                 _validate(job, meter)
-            if progress.stopped or progress.step == settings.steps:
+            if progress.stopped or interruption.asked:
                 break
             if progress.step % settings.save_every == 0:
                 _save(job, "last")
-    except KeyboardInterrupt:
-        # The step under way may be half done, so the last whole state on disk is the one to keep.
-        say(f"interrupted at step {progress.step}; go on with --resume")
-        raise
-    finally:
-        meter.close()
-    _save(job, "last")
+        _save(job, "last")
+    interruption.obey(f"{job.out}: stopped at step {progress.step}; go on with --resume")
 
 
 def _step(job: Fit, wrapped: Any, optimiser: Any, batch: Batch) -> dict[str, Tensor]:
@@ -196,7 +191,7 @@ def _refuse_nan(job: Fit, loss: Tensor, batch: Batch) -> None:
 
 
 @torch.no_grad()
-def _validate(job: Fit, meter: "Meter") -> None:
+def _validate(job: Fit, meter: Meter) -> None:
     """Judge the model on the validation galaxies, log it, keep the best, decide about stopping."""
     progress, objective = job.progress, job.objective
     row = {f"val/{k}": v for k, v in evaluate(job).items()}
@@ -266,96 +261,3 @@ def _restore(job: Fit) -> None:
     job.optimiser.load_state_dict(state["optimiser"])
     job.log.rewind(job.progress.step)
     say(f"{job.out}: goes on from step {job.progress.step}")
-
-
-class Meter:
-    """Times a run, shows its bar and writes its rows; the sums it keeps are part of the state."""
-
-    def __init__(self, job: Fit, batch: int, *, show: bool):
-        from tqdm.auto import tqdm
-
-        self.job, self.batch = job, batch
-        total = job.recipe.training.steps
-        self.bar = tqdm(
-            total=total, initial=job.progress.step, desc=job.recipe.arm, unit=" steps",
-            disable=not show, delay=2, mininterval=1.0, leave=False,
-        )  # fmt: skip
-        self.waited = self.worked = 0.0
-        self.last = time.perf_counter()
-
-    def timed(self, batches: Iterable[Batch]) -> Iterable[Batch]:
-        """Pass batches on, measuring the time spent waiting for them."""
-        iterator = iter(batches)
-        while True:
-            started = time.perf_counter()
-            batch = next(iterator, None)
-            if batch is None:
-                return
-            self.waited += time.perf_counter() - started
-            yield batch
-
-    def count(self, result: dict[str, Tensor]) -> None:
-        """Add a step's scalars to the running sums and move the bar."""
-        sums, progress = self.job.progress.sums, self.job.progress
-        for name, value in result.items():
-            sums[name] = sums.get(name, 0.0) + float(value)
-        sums["steps"] = sums.get("steps", 0.0) + 1
-        now = time.perf_counter()
-        progress.seconds += now - self.last
-        self.worked += now - self.last
-        self.last = now
-        self.bar.set_postfix_str(
-            f"{self.images_per_second:,.0f} galaxies/s, {self.wait_share:.0%} waiting, "
-            f"loss {float(result['loss']):.3f}",
-            refresh=False,
-        )
-        self.bar.update(1)
-
-    @property
-    def images_per_second(self) -> float:
-        """Galaxies a second since this process began."""
-        return (self.bar.n - self.bar.initial or 1) * self.batch / max(self.worked, 1e-9)
-
-    @property
-    def wait_share(self) -> float:
-        """Share of the time spent waiting for data."""
-        return self.waited / max(self.worked, 1e-9)
-
-    def write_training_row(self) -> None:
-        """Write the means since the last row, and start them afresh."""
-        sums = self.job.progress.sums
-        steps = sums.pop("steps", 1.0)
-        row = {f"train/{name}": total / steps for name, total in sums.items()}
-        sums.clear()
-        self._write(row)
-
-    def write_validation_row(self, row: dict[str, float]) -> None:
-        """Write what a validation found; its time counts as the run's."""
-        now = time.perf_counter()
-        self.job.progress.seconds += now - self.last
-        self.last = now
-        self._write(row)
-
-    def _write(self, row: dict[str, float]) -> None:
-        progress = self.job.progress
-        if rank() == 0:
-            self.job.log.write(
-                {
-                    "step": progress.step,
-                    "galaxies_seen": progress.step * self.batch,
-                    "seconds": round(progress.seconds, 3),
-                    "galaxies_per_second": round(self.images_per_second, 1),
-                    "wait_share": round(self.wait_share, 4),
-                    **{k: v for k, v in row.items() if math.isfinite(v)},
-                }
-            )
-
-    def note(self, message: str) -> None:
-        """Say something without breaking the bar."""
-        if not self.bar.disable:
-            self.bar.clear()
-            say(f"{self.job.recipe.arm}: {message}")
-
-    def close(self) -> None:
-        """Take the bar away."""
-        self.bar.close()

@@ -1,0 +1,24 @@
+# make demo: set up and run the main job. make test: set up, then lint, types and tests.
+# Both need only Python 3.11 or newer and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: demo test clean
+
+demo: .venv/ready
+	$(BIN)/hoag demo --out demo
+
+test: .venv/ready
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+	OMP_NUM_THREADS=2 $(BIN)/pytest
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit('hoag needs Python 3.11 or newer; set PYTHON=' if sys.version_info < (3, 11) else 0)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf .venv demo

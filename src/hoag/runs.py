@@ -1,0 +1,149 @@
+"""The folder of a run: its records (recipe, schema, run.json) and its logs (CSV, TensorBoard)."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from hoag.distributed import rank, world_size
+from hoag.errors import HoagError
+from hoag.files import read_json, write_json, written_whole
+from hoag.provenance import full_stamp
+from hoag.recipe import Recipe, load_recipe, write_recipe
+from hoag.schema import Schema
+
+FIRST = ("step", "galaxies_seen", "seconds", "galaxies_per_second", "wait_share")
+
+
+class Log:
+    """Rows of metrics, kept in metrics.csv and shown by TensorBoard.
+
+    The CSV is written anew, whole, at each row, since later rows may bring new columns.
+    """
+
+    def __init__(self, folder: Path):
+        self.path = folder / "metrics.csv"
+        self.rows: list[dict[str, float]] = []
+        self._board: Any = None
+
+    def write(self, row: dict[str, float]) -> None:
+        """Add one row; values are numbers, ``step`` among them."""
+        self.rows.append(row)
+        self._write_csv()
+        if self._board is None:
+            self._board = _board(self.path.parent / "tensorboard")
+        for name, value in row.items():
+            if name not in FIRST:
+                self._board.add_scalar(name, value, int(row["step"]))
+
+    def rewind(self, step: int) -> None:
+        """Read back the rows up to `step`; later ones belong to work that is done again."""
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+            self.rows = [row for row in rows if row["step"] <= step]
+            for row in self.rows:
+                row["step"], row["galaxies_seen"] = int(row["step"]), int(row["galaxies_seen"])
+            self._write_csv()
+
+    def _write_csv(self) -> None:
+        names = list(dict.fromkeys([*FIRST, *sorted({n for row in self.rows for n in row})]))
+        with written_whole(self.path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names, restval="")
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def close(self) -> None:
+        """Flush and close what TensorBoard reads."""
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+
+
+def _board(folder: Path) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+
+
+def start_run(
+    recipe: Recipe,
+    schema: Schema,
+    out: Path,
+    data: dict[str, str],
+    classes: list[str] | None,
+    *,
+    resume: bool,
+) -> Log:
+    """Make the run's folder and write its records; with `resume`, check that they are the same.
+
+    Raises
+    ------
+    HoagError
+        If the folder holds a run and `resume` is false, or the run there is another one.
+    """
+    log = Log(out)
+    if rank() != 0:
+        return log
+    known = out / "run.json"
+    if known.exists():
+        if not resume:
+            raise HoagError(f"{out}: holds a run already; go on with --resume or choose another --out")
+        _refuse_other_run(recipe, out, read_json(known), data)
+        return log
+    out.mkdir(parents=True, exist_ok=True)
+    with written_whole(out / "recipe.toml") as temporary:
+        temporary.write_text(write_recipe(recipe))
+    write_json(out / "schema.json", schema.to_dict())
+    stamp = full_stamp(seed=recipe.seed, schema_hash=schema.hash)
+    record = {**stamp, "data": data, "processes": world_size(), "classes": classes, "finished": False}
+    write_json(known, record)
+    return log
+
+
+def _refuse_other_run(recipe: Recipe, out: Path, run: dict[str, Any], data: dict[str, str]) -> None:
+    before, now = _flat(load_recipe(out / "recipe.toml").to_dict()), _flat(recipe.to_dict())
+    # A longer run is the one change that makes sense on the way.
+    changed = [name for name in now if now[name] != before.get(name) and name != "training.steps"]
+    if changed:
+        name = changed[0]
+        raise HoagError(
+            f"{out}: was started with {name} = {before.get(name)!r}, not {now[name]!r}; "
+            "resume it with its own recipe or choose another --out"
+        )
+    if run.get("data") != data:
+        raise HoagError(f"{out}: was started on other galaxies; resume it on the same ones")
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, dict) and key != "options":
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def finish_run(out: Path, progress: dict[str, Any], log: Log) -> None:
+    """Record in run.json how the run ended."""
+    log.close()
+    if rank() == 0:
+        record = read_json(out / "run.json")
+        kept = {k: v for k, v in progress.items() if k != "sums"}
+        write_json(out / "run.json", {**record, "finished": True, "progress": kept})
+
+
+def read_history(out: Path) -> list[dict[str, float]]:
+    """Read the rows of a run's metrics.csv; empty cells are left out."""
+    path = out / "metrics.csv"
+    if not path.exists():
+        raise HoagError(f"{path}: no such file; {out} is not a folder of a run")
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def is_finished(out: Path) -> bool:
+    """Tell whether `out` holds a run that ended as its recipe says."""
+    path = out / "run.json"
+    return path.exists() and bool(json.loads(path.read_text()).get("finished"))
