@@ -28,7 +28,7 @@ def create_encoder(name: str, *, seed: int = 0, **options: Any) -> nn.Module:
     Returns
     -------
     nn.Module
-        From (batch, 3, height, width) float32 to (batch, num_features); `.num_features` is its size.
+        From (batch, 3, height, width) float32 to (batch, num_features), its `.num_features`.
 
     Raises
     ------
@@ -56,8 +56,8 @@ def create_encoder(name: str, *, seed: int = 0, **options: Any) -> nn.Module:
 def freeze(module: nn.Module) -> nn.Module:
     """Freeze a module to the bit, and return it.
 
-    No parameter takes a gradient, and the module and all its parts stay in evaluation mode even when
-    `.train()` is called on them or on a parent, so BatchNorm's running statistics do not drift.
+    No parameter takes a gradient, and the module and all its parts stay in evaluation mode even
+    when `.train()` is called on them or on a parent, so BatchNorm's running statistics stay put.
     """
     module.requires_grad_(False)
     for part in module.modules():
@@ -75,8 +75,8 @@ def recalibrate_batchnorm(encoder: nn.Module, batches: Iterable[Tensor]) -> None
     """Measure BatchNorm's running statistics anew on clean images, in place.
 
     The statistics of an exponential moving average of weights, or of weights trained on strong
-    views, do not fit clean images. The new ones are the plain mean over the batches, so give batches
-    of equal size and of more than one image. Dropout is off meanwhile; modes are restored.
+    views, do not fit clean images. The new ones are the plain mean over the batches, so give
+    batches of equal size and of more than one image. Dropout is off meanwhile; modes are restored.
 
     Parameters
     ----------

@@ -15,9 +15,10 @@ _SMALLEST_CONCENTRATION = 1e-3
 
 
 class Projector(nn.Sequential):
-    """From representation (batch, features) to projection (batch, out): Linear, BatchNorm, ReLU, Linear.
+    """From representation (batch, features) to projection (batch, out).
 
-    Grill et al. 2020 (BYOL), Sec. 3.3; hidden 4096 there, 1024 in the paper's code, out 256.
+    Linear, BatchNorm, ReLU, Linear (Grill et al. 2020, BYOL, Sec. 3.3); hidden is 4096 there, 1024
+    in the paper's code, out 256 in both.
     """
 
     def __init__(self, features: int, hidden: int, out: int) -> None:
@@ -91,7 +92,7 @@ class VoteHead(nn.Module):
         super().__init__()
         if concentration not in ("sigmoid", "unbounded"):
             raise HoagError(
-                f"heads.concentration: {concentration!r} is unknown; choose 'sigmoid' or 'unbounded'"
+                f"heads.concentration: {concentration!r} is unknown; choose sigmoid or unbounded"
             )
         self.concentration = concentration
         self.dropout = _checked(dropout)
@@ -110,8 +111,8 @@ class VoteHead(nn.Module):
         representation
             (batch, features), any float dtype.
         dropout_uniform
-            (batch, dropout_width) in [0, 1): entries below `dropout` are dropped. Needed in training
-            if `dropout` is not zero, ignored in evaluation.
+            (batch, dropout_width) in [0, 1): entries below `dropout` are dropped. Needed in
+            training if `dropout` is not zero, ignored in evaluation.
 
         Returns
         -------
@@ -127,7 +128,7 @@ class VoteHead(nn.Module):
 
 
 def keep(values: Tensor, dropout: float, uniform: Tensor | None, training: bool) -> Tensor:
-    """Drop the values whose uniform number is below `dropout`, and scale the rest to keep the mean."""
+    """Drop the values whose uniform number is below `dropout`; scale the rest to keep the mean."""
     if not training or dropout == 0.0:
         return values
     if uniform is None:

@@ -1,9 +1,9 @@
 """How the contrastive loss c and the supervised loss s become one loss: named, opposite curricula.
 
 c is the mean over the two view orders of minus the cosine similarity, in [-1, 1]; s is the mean
-negative log-likelihood of the votes per asked question, in nats, at least 0. Both are means over the
-global batch (`hoag.objectives` sees to it). s is None, or exactly 0, where no galaxy of the batch
-has votes; the mixed loss and its gradient are then those of the contrastive term alone.
+negative log-likelihood of the votes per asked question, in nats, at least 0. Both are means over
+the global batch (`hoag.objectives` sees to it). s is None, or exactly 0, where no galaxy of the
+batch has votes; the mixed loss and its gradient are then those of the contrastive term alone.
 """
 
 from collections.abc import Callable
@@ -42,8 +42,8 @@ class Paper(Mixing):
 class Equation3(Mixing):
     """c' + lambda s / c' with c' = 2 - 2 cos = 2 + 2c, as Eq. 3 is printed, gradient through c'.
 
-    Dividing by a loss that training drives to 0 makes the second term diverge, and its gradient push
-    the views apart; c' is held above 1e-6 only to keep the numbers finite.
+    Dividing by a loss that training drives to 0 makes the second term diverge, and its gradient
+    push the views apart; c' is held above 1e-6 only to keep the numbers finite.
     """
 
     def forward(self, contrastive: Tensor, supervised: Tensor | None, weight: float) -> Tensor:
@@ -113,7 +113,7 @@ def make_mixing(name: str) -> Mixing:
         If there is no such rule.
     """
     if name not in MIXINGS:
-        raise HoagError(f"objective.mixing: {name!r} is unknown; choose one of {', '.join(MIXINGS)}")
+        raise HoagError(f"objective.mixing: {name!r} is unknown; choose {', '.join(MIXINGS)}")
     return MIXINGS[name]()
 
 
@@ -124,7 +124,7 @@ def mix(
     weight: float,
     state: Mixing | None = None,
 ) -> Tensor:
-    """Mix two losses by a rule's name; `state` is the rule itself where it remembers ("ema_norm")."""
+    """Mix two losses by a rule's name; `state` is the rule itself if it remembers ("ema_norm")."""
     rule = make_mixing(name) if state is None else state
     mixed: Tensor = rule(contrastive, supervised, weight)
     return mixed

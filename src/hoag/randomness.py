@@ -57,7 +57,7 @@ def uniform(
     Parameters
     ----------
     seed, step, stream
-        Any integers; the seed of the run, the step of the optimiser and one of this module's streams.
+        Any integers: the run's seed, the optimiser's step, one of this module's streams.
     keys
         (batch,) int64, one key per galaxy.
     n

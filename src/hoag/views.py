@@ -38,7 +38,7 @@ def _option(default: Any, about: str) -> Any:
 class ViewSettings:
     """Which random views of a galaxy are made; the defaults are the paper's contrastive views."""
 
-    area: tuple[float, float] = _option((0.3, 0.85), "least and most area of a crop, of the frame's")
+    area: tuple[float, float] = _option((0.3, 0.85), "least and most share of the frame in a crop")
     ratio: tuple[float, float] = _option((0.8, 1.2), "least and most width / height of a crop")
     rotation: float = _option(180.0, "largest rotation either way, degrees")
     flip_horizontal: float = _option(0.5, "probability of a left-right flip")
@@ -200,7 +200,13 @@ class Views:
         return views
 
     def _noisy(
-        self, views: Tensor, draws: dict[str, Tensor], seed: int, step: int, keys: Tensor, stream: int
+        self,
+        views: Tensor,
+        draws: dict[str, Tensor],
+        seed: int,
+        step: int,
+        keys: Tensor,
+        stream: int,
     ) -> Tensor:
         if self.settings.noise_probability == 0 or self.settings.noise_sigma == 0:
             return views
