@@ -1,4 +1,4 @@
-"""Campaign files: one Galaxy Zoo campaign's questions, answers and parents, read from TOML and checked.
+"""Campaign files: the questions, answers and parents of one campaign, read from TOML and checked.
 
 A campaign is what one column suffix stands for. Its file is meant to be written by hand, so every
 mistake in it is met with a sentence that names the file, the question and the way out.
