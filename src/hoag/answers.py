@@ -1,0 +1,127 @@
+"""Columns of answers to votes: matched to the schema by name, and nothing odd let through."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from hoag.errors import HoagError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from hoag.schema import Schema
+
+LARGEST = 1_000_000  # votes: beyond any campaign, so a sign of another column or unit
+
+# Columns the public tables derive from answers: no votes, so they are passed over.
+_DERIVED = ("total", "fraction", "count", "weight", "flag", "debiased", "total-votes")
+
+
+def votes_from_table(
+    table: pa.Table, schema: Schema, where: str = "table"
+) -> npt.NDArray[np.int32]:
+    """Read the volunteers' votes from the columns named as the schema's answers.
+
+    Parameters
+    ----------
+    table
+        Columns of integers (or floats that are whole numbers). A column that is absent and an entry
+        that is null count as not asked, so 0.
+    schema
+        Its columns give the order of the result.
+    where
+        Name of the table in error messages.
+
+    Returns
+    -------
+    array
+        (n, answers) int32, each at least 0.
+
+    Raises
+    ------
+    HoagError
+        If a value is negative, fractional, NaN, infinite, above a million or no number, or a column
+        is nearly, but not quite, an answer of the schema.
+    """
+    names = set(table.column_names)
+    _refuse_near_misses(names, schema, where)
+    votes = np.zeros((table.num_rows, len(schema.columns)), np.int32)
+    for number, name in enumerate(schema.columns):
+        if name in names:
+            votes[:, number] = _one_answer(table, name, where)
+    return votes
+
+
+def _one_answer(table: pa.Table, name: str, where: str) -> npt.NDArray[np.int32]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = table[name]
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.zeros(len(column), np.int32)
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        row = int(np.argmax(pc.is_valid(column).to_numpy()))
+        raise HoagError(
+            f"{_place(table, name, row, where)}: {column[row].as_py()!r} is {kind}; votes are "
+            "whole numbers"
+        )
+    values = pc.fill_null(column, 0).to_numpy()
+    if values.dtype == object:
+        values = values.astype(np.float64)
+    whole = values if values.dtype.kind in "iu" else np.floor(values)
+    wrong = ~((values >= 0) & (values <= LARGEST) & (values == whole))  # NaN fails too
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise HoagError(f"{_place(table, name, row, where)}: {_complaint(float(values[row]))}")
+    return values.astype(np.int32)
+
+
+def _complaint(value: float) -> str:
+    if np.isnan(value):
+        return "NaN is not a count; leave the entry empty (null) where it was not asked"
+    if np.isinf(value):
+        return f"{value} is not a count of votes"
+    if value < 0:
+        return f"{value:g} is negative; votes are counts, and a question not asked is 0 or empty"
+    if value > LARGEST:
+        return f"{value:.0f} is more votes than any campaign has; is it a column of votes?"
+    return f"{value:g} is not a whole number; votes are counts, not fractions"
+
+
+def _place(table: pa.Table, name: str, row: int, where: str) -> str:
+    place = f"{where}: column '{name}', row {row}"
+    if "id_str" in table.column_names:
+        place += f" (id {table['id_str'][row].as_py()})"
+    return place
+
+
+def _refuse_near_misses(names: set[str], schema: Schema, where: str) -> None:
+    """Refuse columns that look like an answer and are none, which would count as not asked."""
+    from hoag.schema import load_schema
+
+    answers = set(schema.columns)
+    known = answers | set(load_schema("gz-evo").columns)
+    questions = tuple(question.name + "_" for question in schema.questions)
+    for name in sorted(names - known):
+        if "-" not in name or _is_derived(name, known):
+            continue
+        near = difflib.get_close_matches(name.lower(), answers, n=1, cutoff=0.92)
+        if near or name.startswith(questions):
+            near = near or difflib.get_close_matches(name, answers, n=1, cutoff=0.0)
+            raise HoagError(
+                f"{where}: column '{name}' is no answer of schema '{schema.name}'; did you mean "
+                f"'{near[0]}'? Rename it, or drop it if it holds no votes"
+            )
+
+
+def _is_derived(name: str, known: set[str]) -> bool:
+    stem, _, last = name.rpartition("_")
+    question = stem + "_"
+    return last in _DERIVED and (
+        stem in known or any(column.startswith(question) for column in known)
+    )

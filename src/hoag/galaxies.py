@@ -1,0 +1,377 @@
+"""Galaxies: images, votes and table of one or many stores, as a sequence that can be cut and joined."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hoag import splits
+from hoag.answers import votes_from_table
+from hoag.catalogue import require_columns
+from hoag.console import say
+from hoag.errors import HoagError
+from hoag.stores import Store
+from hoag.writing import write_galaxies as write_galaxies
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from hoag.schema import Schema
+
+__all__ = ["Galaxies", "Galaxy", "concatenate", "open", "write_galaxies"]
+
+
+@dataclass(frozen=True)
+class Galaxy:
+    """One galaxy.
+
+    Attributes
+    ----------
+    id_str
+        Its id.
+    image
+        (height, width, 3) uint8, as stored.
+    votes
+        (answers,) int32 in the order of the schema; 0 where not asked.
+    row
+        The other columns of its table.
+    """
+
+    id_str: str
+    image: npt.NDArray[np.uint8]
+    votes: npt.NDArray[np.int32]
+    row: dict[str, Any]
+
+
+class Galaxies:
+    """Galaxies in a fixed order; made by `hoag.open`, not directly.
+
+    Taking some of them or joining several copies no image: the stores and what is decoded of them
+    are shared.
+
+    Attributes
+    ----------
+    table
+        pyarrow Table of all columns but the images; `id_str` is among them.
+    schema
+        Schema whose answers order the votes.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        stores: Sequence[Store],
+        store_of: npt.NDArray[np.int32],
+        row_of: npt.NDArray[np.int64],
+        schema: Schema,
+        votes: npt.NDArray[np.int32],
+        groups: npt.NDArray[np.object_] | None = None,
+    ):
+        self.table, self.schema = table, schema
+        self._stores, self._store_of, self._row_of = tuple(stores), store_of, row_of
+        self._votes, self._groups = votes, groups
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def __getitem__(self, index: int) -> Galaxy:
+        index = range(len(self))[index]
+        store = self._stores[self._store_of[index]]
+        return Galaxy(
+            id_str=self.ids[index],
+            image=store.decode(int(self._row_of[index]), self.ids[index], None),
+            votes=self.votes[index],
+            row=self.table.slice(index, 1).to_pylist()[0],
+        )
+
+    def __iter__(self) -> Iterator[Galaxy]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return (
+            f"Galaxies({len(self):,}, {int(self.labelled.sum()):,} with votes, "
+            f"from {', '.join(store.name for store in self._stores)})"
+        )
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Ids, unique; n of them."""
+        ids: list[str] = self.table["id_str"].to_pylist()
+        return ids
+
+    @cached_property
+    def keys(self) -> npt.NDArray[np.uint64]:
+        """64-bit hashes of the ids, which seed each galaxy's randomness; (n,) uint64."""
+        from hoag.randomness import keys
+
+        return keys(self.ids)
+
+    @property
+    def votes(self) -> npt.NDArray[np.int32]:
+        """Votes for every answer, 0 where not asked; (n, answers) int32."""
+        return self._votes
+
+    @cached_property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """Whether a galaxy has any vote; (n,) bool."""
+        return self._votes.any(axis=1)
+
+    @cached_property
+    def campaign(self) -> npt.NDArray[np.str_]:
+        """Campaign that gave a galaxy most of its votes, "" where it has none; (n,) str."""
+        of_answer = np.array(self.schema.campaign_of_question)[self.schema.question_index]
+        names = list(self.schema.campaigns)
+        totals = np.stack([self._votes[:, of_answer == name].sum(1) for name in names], axis=1)
+        return np.where(self.labelled, np.array(names)[totals.argmax(1)], "")
+
+    @cached_property
+    def groups(self) -> npt.NDArray[np.object_]:
+        """Key of the group that decides each galaxy's split; (n,) str objects.
+
+        Column `group` if the table has one, else galaxies within 5 arcsec of each other where it
+        has `ra` and `dec`, else the id.
+        """
+        if self._groups is not None:
+            return self._groups
+        has = set(self.table.column_names)
+        return self._group_keys(
+            "group" if "group" in has else "sky" if {"ra", "dec"} <= has else "id_str"
+        )
+
+    def _group_keys(self, group: str) -> npt.NDArray[np.object_]:
+        if group == "sky":
+            require_columns(self.table.column_names, ["ra", "dec"], "grouping by sky position")
+            ra, dec = (self.table[name].to_numpy() for name in ("ra", "dec"))
+            keys = splits.group_keys(self.ids, ra=ra, dec=dec)
+            joined = len(self) - len(set(keys.tolist()))
+            if joined:
+                say(f"{joined:,} galaxies lie within 5 arcsec of another and share its split")
+            return keys
+        require_columns(self.table.column_names, [group], "grouping")
+        if group == "id_str":
+            return splits.group_keys(self.ids)
+        values = self.table[group].to_pylist()
+        return splits.group_keys(self.ids, [None if v is None else str(v) for v in values])
+
+    def split(self, name: str, group: str | None = None) -> Galaxies:
+        """Galaxies of one of the fixed splits, 70/10/20, by a hash of their group.
+
+        Parameters
+        ----------
+        name
+            "train", "val" or "test".
+        group
+            A column whose values must not straddle splits, or "sky"; None: see `groups`.
+        """
+        if name not in splits.SPLITS:
+            raise HoagError(f"no split '{name}'; the splits are 'train', 'val' and 'test'")
+        keys = self.groups if group is None else self._group_keys(group)
+        return self.where(splits.split_names(keys) == name)
+
+    def take(self, indices: npt.ArrayLike) -> Galaxies:
+        """Galaxies at some positions, in that order, sharing stores and decoded images."""
+        chosen = np.asarray(indices, np.int64).reshape(-1)
+        return Galaxies(
+            self.table.take(chosen), self._stores, self._store_of[chosen], self._row_of[chosen],
+            self.schema, self._votes[chosen],
+            None if self._groups is None else self._groups[chosen],
+        )  # fmt: skip
+
+    def where(self, mask: npt.ArrayLike) -> Galaxies:
+        """Galaxies for which a (n,) bool mask is True, in their order."""
+        chosen = np.asarray(mask)
+        if chosen.dtype != bool or chosen.shape != (len(self),):
+            raise HoagError(
+                f"a mask must be ({len(self)},) bool, not {chosen.shape} {chosen.dtype}"
+            )
+        return self.take(np.flatnonzero(chosen))
+
+    def with_groups(self, keys: Sequence[str] | npt.NDArray[np.object_]) -> Galaxies:
+        """Give the same galaxies with other group keys, for example joint ones of several tables."""
+        groups = np.array(list(keys), dtype=object)
+        return Galaxies(
+            self.table, self._stores, self._store_of, self._row_of, self.schema, self._votes, groups
+        )
+
+    def without_votes(self) -> Galaxies:
+        """Give the same galaxies as if nobody had been asked about them."""
+        return Galaxies(
+            self.table, self._stores, self._store_of, self._row_of, self.schema,
+            np.zeros_like(self._votes), self._groups,
+        )  # fmt: skip
+
+    def prepare(self, size: int | None = None) -> None:
+        """Open the images and reserve memory for those decoded at `size`.
+
+        Worked through before worker processes start, so that they share both.
+        """
+        for number in np.unique(self._store_of):
+            self._stores[number].images.prepare()
+            if size is not None:
+                self._stores[number].cache(size)
+
+    def pixels(self, indices: npt.ArrayLike, size: int) -> npt.NDArray[np.uint8]:
+        """Square images of some galaxies, decoded with antialiasing and kept when memory allows.
+
+        Parameters
+        ----------
+        indices
+            (k,) positions.
+        size
+            Side in pixels; the centre square of an image that is not square is taken.
+
+        Returns
+        -------
+        array
+            (k, 3, size, size) uint8, channels first.
+
+        Raises
+        ------
+        HoagError
+            If an image is missing or damaged.
+        """
+        chosen = np.asarray(indices, np.int64).reshape(-1)
+        stores, rows = self._store_of[chosen], self._row_of[chosen]
+        out = np.empty((len(chosen), 3, size, size), np.uint8)
+        for number in np.unique(stores):
+            here = np.flatnonzero(stores == number)
+            ids = [self.ids[i] for i in chosen[here]]
+            out[here] = self._stores[number].pixels(rows[here], ids, size)
+        return out
+
+    @cached_property
+    def hash(self) -> str:
+        """Content hash of ids, votes and the sizes of the encoded images, alike on every machine."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update("\n".join([*self.schema.columns, "", *self.ids]).encode())
+        digest.update(np.ascontiguousarray(self._votes, "<i4").tobytes())
+        lengths = np.zeros(len(self), "<i8")
+        for number in np.unique(self._store_of):
+            here = self._store_of == number
+            lengths[here] = self._stores[number].lengths[self._row_of[here]]
+        digest.update(lengths.tobytes())
+        return digest.hexdigest()
+
+
+def concatenate(parts: Sequence[Galaxies]) -> Galaxies:
+    """Join galaxies of several stores in order; their ids must differ.
+
+    Raises
+    ------
+    HoagError
+        If an id is in two of them, or their schemas or the types of a column differ.
+    """
+    import pyarrow as pa
+
+    if not parts:
+        raise HoagError("no galaxies to join: the list is empty")
+    first = parts[0]
+    stores = list(dict.fromkeys(store for part in parts for store in part._stores))
+    numbers = [np.array([stores.index(s) for s in part._stores], np.int32) for part in parts]
+    if any(part.schema.hash != first.schema.hash for part in parts):
+        raise HoagError("galaxies with votes by different schemas cannot be joined")
+    _refuse_shared_ids(parts)
+    try:
+        table = pa.concat_tables([part.table for part in parts], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise HoagError(f"tables cannot be joined, as a column's types differ ({error})") from None
+    grouped = any(part._groups is not None for part in parts)
+    return Galaxies(
+        table.combine_chunks(),
+        stores,
+        np.concatenate([n[part._store_of] for n, part in zip(numbers, parts, strict=True)]),
+        np.concatenate([part._row_of for part in parts]),
+        first.schema,
+        np.concatenate([part.votes for part in parts]),
+        np.concatenate([part.groups for part in parts]) if grouped else None,
+    )
+
+
+def _refuse_shared_ids(parts: Sequence[Galaxies]) -> None:
+    seen: dict[str, Store] = {}
+    for part in parts:
+        for id_str, number in zip(part.ids, part._store_of, strict=True):
+            store = part._stores[number]
+            if id_str in seen:
+                raise HoagError(
+                    f"galaxy '{id_str}' is in both {seen[id_str].name} and {store.name}; ids must "
+                    "be unique, so drop one"
+                )
+            seen[id_str] = store
+
+
+def galaxies_of_table(
+    table: pa.Table, store: Store, schema: Schema, id_column: str = "id_str"
+) -> Galaxies:
+    """Make galaxies of a table and its images, checking ids and votes.
+
+    Raises
+    ------
+    HoagError
+        If the table is empty, an id is missing or repeated, or a vote is odd.
+    """
+    require_columns(table.column_names, [id_column], f"{store.name} (pass id_column= for the ids)")
+    if table.num_rows == 0:
+        raise HoagError(f"{store.name}: has no rows")
+    if id_column != "id_str":
+        table = table.rename_columns(
+            ["id_str" if name == id_column else name for name in table.column_names]
+        )
+    first: dict[str, int] = {}
+    for row, id_str in enumerate(table["id_str"].to_pylist()):
+        if not id_str:
+            raise HoagError(f"{store.name}: column '{id_column}', row {row}: the id is missing")
+        if first.setdefault(id_str, row) != row:
+            raise HoagError(
+                f"{store.name}: column '{id_column}', rows {first[id_str]} and {row}: both are "
+                f"'{id_str}'; ids must be unique"
+            )
+    votes = votes_from_table(table, schema, store.name)
+    rows = np.arange(table.num_rows)
+    return Galaxies(table, [store], np.zeros(len(rows), np.int32), rows, schema, votes)
+
+
+def open(
+    where: str | Path | Sequence[str | Path],
+    *,
+    schema: Schema | str | None = None,
+    id_column: str = "id_str",
+    arrow: str | Path | None = None,
+) -> Galaxies:
+    """Open galaxies.
+
+    Parameters
+    ----------
+    where
+        A folder of Parquet shards in the layout of the Hub's gz_evo, or one with a ``dataset.toml``
+        (its pretraining galaxies); a Parquet file; a Parquet, CSV, FITS or VOTable table with a
+        column `file_loc` of image files (relative to the table's folder, or absolute); a Hub id
+        such as ``mwalmsley/gz_evo``; or a list of these, joined.
+    schema
+        Schema, or its name, whose answers are read as votes; None: GZ-Evo.
+    id_column
+        Column of ids; integers are made text digit by digit.
+    arrow
+        Folder for the Arrow copy of Parquet images. None: beside the store; where that cannot be
+        written to, images are read into memory.
+
+    Returns
+    -------
+    galaxies
+        Images are not read until they are asked for.
+
+    Raises
+    ------
+    HoagError
+        If there is nothing to open, an id is missing or repeated, or a vote is odd.
+    """
+    from hoag.opening import open_places
+
+    return open_places(where, schema, id_column, arrow)

@@ -1,0 +1,188 @@
+"""Where the bytes of images are: files beside a table, columns in memory, or mapped Arrow copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hoag.errors import HoagError
+from hoag.images import decode
+from hoag.pixel_cache import PixelCache, make_cache
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Rows = npt.NDArray[np.int64]
+
+
+class Images(Protocol):
+    """Encoded images of a store, by row."""
+
+    def content(self, row: int) -> bytes | memoryview | Path:
+        """Bytes of one image, or the file that holds them."""
+
+    def file(self, row: int) -> str:
+        """Name of the file an image is in, for messages."""
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Size of each encoded image in bytes; (n,)."""
+
+    def prepare(self) -> None:
+        """Do what the first access would do: open, map or copy."""
+
+
+class NoImages:
+    """A table of votes alone."""
+
+    def __init__(self, name: str, n: int):
+        self.name, self.n = name, n
+
+    def content(self, row: int) -> bytes:
+        """Refuse: there is none."""
+        raise HoagError(
+            f"{self.name}: has no images; it needs a column 'image' (bytes) or 'file_loc' (paths)"
+        )
+
+    def file(self, row: int) -> str:
+        """Name of the table."""
+        return self.name
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Zero for every galaxy."""
+        return np.zeros(self.n, np.int64)
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+
+class ImageFiles:
+    """Image files named by a table's `file_loc`, relative to the folder of the table."""
+
+    def __init__(self, folder: Path, locations: Sequence[str]):
+        self.folder, self.locations = folder, list(locations)
+
+    def content(self, row: int) -> Path:
+        """Path of one image."""
+        return self.folder / self.locations[row]
+
+    def file(self, row: int) -> str:
+        """Path of one image, as text."""
+        return str(self.content(row))
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """File sizes, 0 for a file that is missing; (n,) bytes."""
+        return np.array([_file_size(self.content(row)) for row in range(len(self.locations))])
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+class ColumnImages:
+    """Images in an Arrow column, as bytes or as the Hub's struct{bytes, path}.
+
+    Parameters
+    ----------
+    column
+        Chunks of the column, in memory or mapped.
+    name
+        The file they come from.
+    folder
+        What paths are relative to, where a struct has a path and no bytes.
+    """
+
+    def __init__(self, column: pa.ChunkedArray, name: str, folder: Path | None = None):
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self.column, self.name, self.folder = column, name, folder
+        chunks = [chunk for chunk in column.chunks if len(chunk)]
+        self._starts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
+        is_struct = pa.types.is_struct(column.type)
+        self._bytes = [pc.struct_field(c, "bytes") if is_struct else c for c in chunks]
+        has_path = is_struct and column.type.get_field_index("path") >= 0
+        self._paths = [pc.struct_field(c, "path") if has_path else None for c in chunks]
+
+    def content(self, row: int) -> bytes | memoryview | Path:
+        """Bytes of one image, without a copy; or its path if that is all there is."""
+        chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
+        place = row - int(self._starts[chunk])
+        buffer = self._bytes[chunk][place].as_buffer()
+        if buffer is not None:
+            return memoryview(buffer)
+        paths = self._paths[chunk]
+        path = paths[place].as_py() if paths is not None else None
+        if path and self.folder is not None:
+            return self.folder / path
+        return b""
+
+    def file(self, row: int) -> str:
+        """Name of the table's file."""
+        return self.name
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Length of each image in bytes, 0 where null; (n,)."""
+        import pyarrow.compute as pc
+
+        parts = [pc.fill_null(pc.binary_length(chunk), 0).to_numpy(False) for chunk in self._bytes]
+        return np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64)
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ColumnImages, (self.column, self.name, self.folder)
+
+
+class Store:
+    """Images of one opened place, shared by all the galaxies taken from it, with decoded caches."""
+
+    def __init__(self, images: Images, n: int, name: str):
+        self.images, self.n, self.name = images, n, name
+        self._caches: dict[int, PixelCache | None] = {}
+        self._lengths: npt.NDArray[np.int64] | None = None
+
+    def cache(self, size: int) -> PixelCache | None:
+        """Give the cache for one size, made when first asked for; None where memory is short."""
+        if size not in self._caches:
+            self._caches[size] = make_cache(self.n, size, self.name)
+        return self._caches[size]
+
+    def decode(self, row: int, id_str: str, size: int | None) -> npt.NDArray[np.uint8]:
+        """Decode one image; (height, width, 3) uint8."""
+        where = f"galaxy '{id_str}' in {self.images.file(row)}"
+        return decode(self.images.content(row), size, where)
+
+    def pixels(self, rows: Rows, ids: Sequence[str], size: int) -> npt.NDArray[np.uint8]:
+        """Decode images at one size, from the cache where they are; (k, 3, size, size) uint8."""
+        cache = self.cache(size)
+        if cache is None:
+            out = np.empty((len(rows), 3, size, size), np.uint8)
+            for place, row in enumerate(rows):
+                out[place] = _channels_first(self.decode(int(row), ids[place], size))
+            return out
+        for place in cache.missing(rows):
+            row = int(rows[place])
+            cache.put(row, _channels_first(self.decode(row, ids[place], size)))
+        return cache.get(rows)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Size of each encoded image in bytes; (n,) int64."""
+        if self._lengths is None:
+            self._lengths = self.images.lengths()
+        return self._lengths
+
+
+def _channels_first(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return pixels.transpose(2, 0, 1)
