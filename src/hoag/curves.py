@@ -1,0 +1,282 @@
+"""Label-efficiency curves: predictions of several arms on the same held-out galaxies, and their table."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from hoag.errors import HoagError
+from hoag.scores import METRICS, Bootstrap, contributions, estimate
+from hoag.subsets import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Class probabilities of one run of one arm on the held-out galaxies of its trials.
+
+    Attributes
+    ----------
+    arm
+        Its name.
+    trials
+        Indices count the galaxies of the curve.
+    probabilities
+        For each trial (held out, classes) float32, rows in the order of ``trial.test_index``.
+    """
+
+    arm: str
+    trials: tuple[Trial, ...]
+    probabilities: tuple[NDArray[np.float32], ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy against number of labels, of one arm or several, on one task.
+
+    Attributes
+    ----------
+    ids
+        Ids of the labelled galaxies, sorted.
+    labels
+        (galaxies,) int64 class numbers.
+    classes
+        Names of the classes.
+    predictions
+        One for each arm and run; an arm that comes more than once was trained with several seeds.
+    """
+
+    ids: tuple[str, ...]
+    labels: Ints
+    classes: tuple[str, ...]
+    predictions: tuple[Predictions, ...]
+
+    @staticmethod
+    def from_predictions(
+        ids: Sequence[str],
+        labels: NDArray[np.integer],
+        classes: Sequence[str],
+        trials: Sequence[Trial],
+        probabilities: Sequence[NDArray[np.floating]],
+        name: str,
+    ) -> "Curve":
+        """Make the curve of an arm that was trained on trials of its own, such as Direct.
+
+        Parameters
+        ----------
+        ids, labels, classes
+            The task: the arrays that the trials' indices count.
+        trials
+            From `make_trials` with these ids and labels.
+        probabilities
+            For each trial (held out, classes), in the order of its `test_index`.
+        name
+            Name of the arm.
+
+        Raises
+        ------
+        HoagError
+            If a trial's probabilities have the wrong shape or are not finite.
+        """
+        for trial, chance in zip(trials, probabilities, strict=True):
+            if (
+                chance.shape != (len(trial.test_index), len(classes))
+                or not np.isfinite(chance).all()
+            ):
+                raise HoagError(
+                    f"{name}: the probabilities of trial {trial.key} have shape {chance.shape} or "
+                    f"are not finite; ({len(trial.test_index)}, {len(classes)}) finite numbers are "
+                    "needed"
+                )
+        order = np.argsort(np.array(ids, dtype=object), kind="stable")
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        moved = tuple(
+            replace(t, train_index=place[t.train_index], test_index=place[t.test_index])
+            for t in trials
+        )
+        single = tuple(np.asarray(chance, np.float32) for chance in probabilities)
+        return Curve(
+            tuple(ids[row] for row in order),
+            np.asarray(labels, np.int64)[order],
+            tuple(classes),
+            (Predictions(name, moved, single),),
+        )
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the arms, in the order they came."""
+        return tuple(dict.fromkeys(each.arm for each in self.predictions))
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """One row an arm and size: trials, runs, and each measure with its 95 % interval.
+
+        Columns ``arm``, ``size``, ``trials``, ``runs`` and, for accuracy, balanced_accuracy and
+        auc, the mean in [0, 1] with ``_low`` and ``_high``.
+        """
+        return pa.Table.from_pylist(self._rows())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        bootstrap = Bootstrap(len(self.ids), len(self.classes))
+        rows = []
+        for size in self.sizes:
+            groups = {arm: self._runs(arm, size) for arm in self.arms}
+            groups = {arm: runs for arm, runs in groups.items() if runs}
+            tallies = [[self._tally(run) for run in runs] for runs in groups.values()]
+            for (arm, runs), values in zip(
+                groups.items(), bootstrap.measures(tallies), strict=True
+            ):
+                row: dict[str, Any] = {
+                    "arm": arm,
+                    "size": size,
+                    "trials": len(runs[0].trials),
+                    "runs": len(runs),
+                }
+                for metric in METRICS:
+                    row |= _interval(metric, values[metric])
+                rows.append(row)
+        place = {arm: number for number, arm in enumerate(self.arms)}
+        return sorted(rows, key=lambda row: (place[row["arm"]], row["size"]))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of labels, ascending."""
+        return tuple(sorted({t.size for each in self.predictions for t in each.trials}))
+
+    def _runs(
+        self, arm: str, size: int, keys: set[tuple[int, ...]] | None = None
+    ) -> list[Predictions]:
+        """Runs of an arm, restricted to the trials of a size (and to these keys)."""
+        runs = []
+        for each in self.predictions:
+            if each.arm != arm:
+                continue
+            kept = [
+                (trial, chance)
+                for trial, chance in zip(each.trials, each.probabilities, strict=True)
+                if trial.size == size and (keys is None or trial.key in keys)
+            ]
+            if kept:
+                runs.append(Predictions(arm, *(tuple(part) for part in zip(*kept, strict=True))))
+        return runs
+
+    def _tally(self, run: Predictions) -> NDArray[np.float64]:
+        return contributions(run.trials, run.probabilities, self.labels, len(self.classes))
+
+    def compare(self, first: str, second: str, metric: str = "accuracy") -> pa.Table:
+        """Differences between two arms on the trials that both have, `first` less `second`.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``a``, ``b``, ``size``, ``metric``, ``difference``, ``low``, ``high`` (95 %, paired over
+            galaxies) and ``trials``, the number compared; sizes without a common trial are left out.
+
+        Raises
+        ------
+        HoagError
+            If an arm is not in the curve or the metric is unknown.
+        """
+        for arm in (first, second):
+            if arm not in self.arms:
+                raise HoagError(f"no arm '{arm}' in this curve; it has {', '.join(self.arms)}")
+        if metric not in METRICS:
+            raise HoagError(f"no metric '{metric}'; choose among {', '.join(METRICS)}")
+        bootstrap = Bootstrap(len(self.ids), len(self.classes))
+        rows = []
+        for size in self.sizes:
+            keys = self._common_keys((first, second), size)
+            if not keys:
+                continue
+            tallies = [
+                [self._tally(run) for run in self._runs(arm, size, keys)] for arm in (first, second)
+            ]
+            one, other = bootstrap.measures(tallies)
+            found = estimate(one[metric] - other[metric])
+            rows.append(
+                {
+                    "a": first,
+                    "b": second,
+                    "size": size,
+                    "metric": metric,
+                    "difference": found.value,
+                    "low": found.low,
+                    "high": found.high,
+                    "trials": len(keys),
+                }
+            )
+        return pa.Table.from_pylist(rows, schema=_COMPARISON)
+
+    def _common_keys(self, arms: Iterable[str], size: int) -> set[tuple[int, ...]]:
+        sets: list[set[tuple[int, ...]]] = [
+            {trial.key for trial in each.trials if trial.size == size}
+            for each in self.predictions
+            if each.arm in arms
+        ]
+        return set.intersection(*sets)
+
+    def plot(self, ax: "Axes | None" = None, metric: str = "accuracy") -> "Axes":
+        """Draw the curve, with bands for the intervals, on given axes or a figure of its own."""
+        from hoag.figures import plot_curve
+
+        return plot_curve(self.table.to_pylist(), ax=ax, metric=metric)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold: the classes, the number of labels and the rows of the table."""
+        return {
+            "classes": list(self.classes),
+            "labels": len(self.ids),
+            "curve": self.table.to_pylist(),
+        }
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(str(size) for size in self.sizes)
+        return f"Curve({', '.join(self.arms)}; {len(self.ids)} galaxies; sizes {sizes})"
+
+
+_COMPARISON = pa.schema(
+    [
+        ("a", pa.string()),
+        ("b", pa.string()),
+        ("size", pa.int64()),
+        ("metric", pa.string()),
+        ("difference", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("trials", pa.int64()),
+    ]
+)
+
+
+def _interval(metric: str, values: NDArray[np.float64]) -> dict[str, float]:
+    found = estimate(values)
+    return {metric: found.value, f"{metric}_low": found.low, f"{metric}_high": found.high}
+
+
+def combine(curves: Sequence[Curve]) -> Curve:
+    """Join curves of one task; an arm that several of them hold was run with several seeds.
+
+    Raises
+    ------
+    HoagError
+        If they are not of the same galaxies with the same labels.
+    """
+    if not curves:
+        raise HoagError("there is no curve to combine; give one at least")
+    first = curves[0]
+    for other in curves[1:]:
+        if other.ids != first.ids or not np.array_equal(other.labels, first.labels):
+            raise HoagError(
+                f"curves of {', '.join(first.arms)} and {', '.join(other.arms)} are of different "
+                "galaxies or labels; only curves of one task can be combined"
+            )
+    return replace(first, predictions=tuple(run for curve in curves for run in curve.predictions))
