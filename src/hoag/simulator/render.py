@@ -1,0 +1,354 @@
+"""From light to a survey's JPEG: neighbours and stars, seeing, noise, artefacts, stretch."""
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import fft
+
+from hoag.errors import HoagError
+from hoag.simulator.light import Plane, galaxy_components
+from hoag.simulator.structure import Truth
+from hoag.simulator.surveys import Survey, load_surveys
+
+JPEG_QUALITY = 92
+_TEXTURE_MODES = 14
+
+
+@dataclass(slots=True)
+class Scene:
+    """The frame being filled: (3, rows, columns) float32 nanomaggies/arcsec^2, blue band first."""
+
+    survey: Survey
+    truth: Truth
+    size: int
+    light: NDArray[np.float32]
+    half_field: float  # arcsec
+    step: float  # arcsec a pixel
+
+    @property
+    def padded(self) -> int:
+        """Pixels on a side with the margin that keeps light from wrapping round."""
+        return self.light.shape[1]
+
+    def pixel_of(self, x: float, y: float) -> tuple[float, float]:
+        """Row and column of a place in arcsec from the centre."""
+        middle = (self.padded - 1) / 2
+        return middle + y / self.step, middle + x / self.step
+
+
+def render(
+    truth: Truth, size: int, rng_field: np.random.Generator, rng_pixels: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Render a galaxy as its survey would show it: (size, size, 3) uint8, RGB.
+
+    Parameters
+    ----------
+    truth
+        Structure and circumstances.
+    size
+        Pixels on a side, 16 to 512; the field of view does not depend on it.
+    rng_field, rng_pixels
+        Streams for what is in the field and for the noise of its pixels.
+
+    Raises
+    ------
+    HoagError
+        If the size is out of range.
+    """
+    light = observe(truth, size, rng_field, rng_pixels)
+    return stretched(light, load_surveys()[truth.survey])
+
+
+def observe(
+    truth: Truth, size: int, rng_field: np.random.Generator, rng_pixels: np.random.Generator
+) -> NDArray[np.float32]:
+    """Do what `render` does up to the stretch: (3, size, size) nanomaggies/arcsec^2, blue first."""
+    if not 16 <= size <= 512:
+        raise HoagError(f"size {size}: simulated images are 16 to 512 pixels on a side")
+    survey = load_surveys()[truth.survey]
+    margin = max(4, size // 16)
+    half_field = truth.half_field * truth.radius
+    padded = size + 2 * margin
+    light = np.zeros((3, padded, padded), np.float32)
+    scene = Scene(survey, truth, size, light, half_field, 2 * half_field / size)
+    texture = _texture(rng_field, padded)
+    add_target(scene, texture, rng_field)
+    _add_companion(scene, texture, rng_field)
+    _add_field(scene, rng_field)
+    if truth.artefact == "star":
+        _add_bright_star(scene, rng_field)
+    light = _telescope(scene, rng_pixels)
+    inner = slice(margin, margin + size)
+    light = np.ascontiguousarray(light[:, inner, inner])
+    if truth.artefact in ("trail", "stitch"):
+        _spoil(light, scene, rng_field)
+    return light
+
+
+def encode(image: NDArray[np.uint8]) -> bytes:
+    """Encode an (height, width, 3) image as JPEG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=8)
+def _unit_grid(padded: int) -> tuple[Plane, Plane]:
+    axis = (np.arange(padded, dtype=np.float32) - np.float32((padded - 1) / 2)).astype(np.float32)
+    columns, rows = np.meshgrid(axis, axis)
+    columns.flags.writeable = rows.flags.writeable = False
+    return columns, rows
+
+
+def _texture(rng: np.random.Generator, padded: int) -> Plane:
+    # Few Fourier modes of a red spectrum, so that every size shows the same irregularities.
+    modes = _TEXTURE_MODES
+    draws = rng.normal(size=(2, 2 * modes, modes)).astype(np.float32)
+    ky = np.concatenate([np.arange(modes), np.arange(-modes, 0)])[:, None]
+    power = (np.hypot(ky, np.arange(modes)[None, :]) + 1.5) ** -1.3
+    power[0, 0] = 0
+    spectrum = np.zeros((padded, padded // 2 + 1), np.complex64)
+    block = (draws[0] + 1j * draws[1]) * power
+    spectrum[:modes, :modes], spectrum[-modes:, :modes] = block[:modes], block[modes:]
+    field: Plane = fft.irfft2(spectrum, s=(padded, padded))
+    return field * np.float32(1 / field.std())
+
+
+def spectrum(survey: Survey, age: float, redshift: float) -> tuple[float, float, float]:
+    """Flux of stars of an age in the three bands, relative to the middle one (blue, 1, red)."""
+    blue = survey.redden[0] * (0.12 + 0.72 * age) * (1 + redshift * survey.youth * 0.5)
+    red = survey.redden[1] * (0.02 + 0.40 * age)
+    return 10 ** (-0.4 * blue), 1.0, 10 ** (0.4 * red)
+
+
+def total_flux(truth: Truth) -> float:
+    """Flux of the galaxy in the middle band, nanomaggies; 90 % lies within its radius."""
+    area = np.pi * truth.radius**2 * max(truth.axis_ratio, 0.25)
+    return float(10 ** (-0.4 * (truth.surface_brightness - 22.5)) * area / 0.9)
+
+
+def add_target(scene: Scene, texture: Plane, rng: np.random.Generator) -> None:
+    """Add the galaxy the frame is centred on."""
+    truth = scene.truth
+    columns, rows = _unit_grid(scene.padded)
+    scale = scene.step / truth.radius
+    offset = 0.02 * truth.half_field * rng.normal(size=2)
+    x = columns * np.float32(scale) - np.float32(offset[0])
+    y = rows * np.float32(scale) - np.float32(offset[1])
+    _add(scene, truth, x, y, total_flux(truth), texture, rng, (slice(None), slice(None)))
+
+
+def _add(
+    scene: Scene, truth: Truth, x: Plane, y: Plane, flux: float, texture: Plane,
+    rng: np.random.Generator, place: tuple[slice, slice],
+) -> None:  # fmt: skip
+    survey, z = scene.survey, truth.redshift
+    for part in galaxy_components(truth, x, y, texture, rng):
+        if part.fraction <= 0:
+            continue
+        # Old stars fade and young ones shine as a band moves to the rest-frame ultraviolet.
+        shift = 10 ** (0.4 * 0.9 * survey.youth * z * (0.5 - part.age))
+        total = float(part.light.sum()) * scene.step**2
+        colours = spectrum(survey, part.age, z)
+        weights = np.array([flux * part.fraction * shift / max(total, 1e-12) * c for c in colours])
+        scene.light[:, place[0], place[1]] += weights.astype(np.float32)[:, None, None] * part.light
+
+
+def _patch(scene: Scene, x: float, y: float, reach: float) -> tuple[slice, slice] | None:
+    row, column = scene.pixel_of(x, y)
+    pixels = reach / scene.step + 2
+    low_r, high_r = int(max(row - pixels, 0)), int(min(row + pixels + 1, scene.padded))
+    low_c, high_c = int(max(column - pixels, 0)), int(min(column + pixels + 1, scene.padded))
+    if high_r - low_r < 3 or high_c - low_c < 3:
+        return None
+    return slice(low_r, high_r), slice(low_c, high_c)
+
+
+def _add_other(
+    scene: Scene, other: Truth, x: float, y: float, flux: float, texture: Plane,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    place = _patch(scene, x, y, 2.4 * other.radius)
+    if place is None:
+        return
+    columns, rows = _unit_grid(scene.padded)
+    along = (columns[place] * np.float32(scene.step) - np.float32(x)) * np.float32(1 / other.radius)
+    up = (rows[place] * np.float32(scene.step) - np.float32(y)) * np.float32(1 / other.radius)
+    _add(scene, other, along, up, flux, texture[place], rng, place)
+
+
+def _add_companion(scene: Scene, texture: Plane, rng: np.random.Generator) -> None:
+    truth = scene.truth
+    if not truth.companion_ratio:
+        return
+    other = Truth(truth.survey, truth.redshift, kind="smooth")
+    other.radius = truth.radius * float(np.sqrt(truth.companion_ratio) * rng.uniform(0.7, 1.1))
+    other.axis_ratio = float(rng.uniform(0.4, 1.0))
+    other.position_angle = float(rng.uniform(0, np.pi))
+    other.sersic = float(rng.uniform(1.0, 3.0))
+    other.age = float(np.clip(truth.age + 0.15 * rng.normal(), 0, 1))
+    away = truth.companion_separation * truth.radius
+    x, y = away * np.cos(truth.companion_angle), away * np.sin(truth.companion_angle)
+    _add_other(scene, other, x, y, total_flux(truth) * truth.companion_ratio, texture, rng)
+
+
+def _add_field(scene: Scene, rng: np.random.Generator) -> None:
+    survey, truth = scene.survey, scene.truth
+    # Larger frames hold more; clustered and crowded fields make the numbers overdispersed.
+    area = (scene.half_field / (survey.field[0] * 9 * survey.pixel / 0.3)) ** 2
+    area = float(np.clip(area, 0.3, 4.0))
+    crowd = rng.gamma(2.0, 0.5, 2)
+    plain = np.zeros((scene.padded, scene.padded), np.float32)
+    limit = survey.noise(truth.deeper)[1] * survey.pixel * truth.psf_scale * survey.psf_fwhm[1]
+    for _ in range(min(int(rng.poisson(survey.neighbours * area * crowd[0])), 14)):
+        other = Truth(truth.survey, float(rng.uniform(*survey.redshift)), kind="smooth")
+        flux = 14 * limit * rng.pareto(0.9) + 8 * limit
+        flux = float(min(flux, 1.5 * total_flux(truth)))
+        other.sersic = float(rng.uniform(0.9, 2.5))
+        other.radius = float(
+            survey.psf_fwhm[1] * 0.8 * (flux / limit / 20) ** 0.35 * rng.lognormal(0, 0.3)
+        )
+        other.axis_ratio = float(rng.uniform(0.3, 1.0))
+        other.position_angle = float(rng.uniform(0, np.pi))
+        other.age = float(rng.beta(1.5, 1.2))
+        x, y = rng.uniform(-1.1, 1.1, 2) * scene.half_field
+        _add_other(scene, other, float(x), float(y), flux, plain, rng)
+    for _ in range(min(int(rng.poisson(survey.stars * area * crowd[1])), 14)):
+        flux = float(min(25 * limit * rng.pareto(0.6) + 12 * limit, 4e4 * limit))
+        x, y = rng.uniform(-1.05, 1.05, 2) * scene.half_field
+        add_star(scene, float(x), float(y), flux, float(rng.beta(1.1, 1.1) * 1.4 - 0.2))
+
+
+def add_star(scene: Scene, x: float, y: float, flux: float, age: float) -> None:
+    """Add a point source (bilinear on four pixels) and, if it is bright, its diffraction spikes."""
+    row, column = scene.pixel_of(x, y)
+    i, j = int(np.floor(row)), int(np.floor(column))
+    if not (0 <= i < scene.padded - 1 and 0 <= j < scene.padded - 1):
+        return
+    fr, fc = row - i, column - j
+    corners = np.array([[(1 - fr) * (1 - fc), (1 - fr) * fc], [fr * (1 - fc), fr * fc]], np.float32)
+    colours = np.array(spectrum(scene.survey, age, 0.0), np.float32)
+    density = colours * np.float32(flux / scene.step**2)
+    scene.light[:, i : i + 2, j : j + 2] += density[:, None, None] * corners
+    noise = scene.survey.noise(scene.truth.deeper)[1]
+    core = flux / (scene.survey.psf_fwhm[1] ** 2)
+    if core * scene.survey.spikes[1] > 2 * noise:
+        _add_spikes(scene, x, y, density, core)
+
+
+def _add_spikes(
+    scene: Scene, x: float, y: float, density: NDArray[np.float32], core: float
+) -> None:
+    angle, strength = scene.survey.spikes
+    turn = np.radians(angle) + 0.06
+    columns, rows = _unit_grid(scene.padded)
+    dx = columns * np.float32(scene.step) - np.float32(x)
+    dy = rows * np.float32(scene.step) - np.float32(y)
+    u = np.float32(np.cos(turn)) * dx + np.float32(np.sin(turn)) * dy
+    v = np.float32(np.cos(turn)) * dy - np.float32(np.sin(turn)) * dx
+    width = np.float32(0.35 * scene.survey.psf_fwhm[1] + 0.4 * scene.step)
+    u, v = np.abs(u) / width, np.abs(v) / width
+    reach = np.float32(6.0)
+    spikes = np.exp(-v * v) / (1 + (u / reach) ** 2) + np.exp(-u * u) / (1 + (v / reach) ** 2)
+    peak = density * np.float32(strength * (scene.step / float(width)) ** 2)
+    scene.light += peak[:, None, None] * spikes
+
+
+def _add_bright_star(scene: Scene, rng: np.random.Generator) -> None:
+    limit = (
+        scene.survey.noise(scene.truth.deeper)[1] * scene.survey.psf_fwhm[1] * scene.survey.pixel
+    )
+    flux = limit * 10 ** (3.0 + 2.2 * scene.truth.artefact_strength)
+    x, y = 0.25 * (1.15 - scene.truth.artefact_strength) * scene.half_field * rng.normal(size=2)
+    add_star(scene, float(x), float(y), float(flux), float(rng.uniform(-0.2, 1.1)))
+
+
+@lru_cache(maxsize=4096)
+def _psf_transfer(padded: int, fwhm: float, beta: float) -> Plane:
+    # Moffat, averaged over four places in each pixel; the frame is periodic, so it sits at [0, 0].
+    core = fwhm / 2 / np.sqrt(2 ** (1 / beta) - 1)
+    axis = fft.fftfreq(padded, 1 / padded)
+    kernel = np.zeros((padded, padded))
+    for dx in (-0.25, 0.25):
+        for dy in (-0.25, 0.25):
+            squared = (axis[:, None] + dy) ** 2 + (axis[None, :] + dx) ** 2
+            kernel += (1 + squared / core**2) ** -beta
+    return np.ascontiguousarray(fft.rfft2(kernel / kernel.sum()).real.astype(np.float32))
+
+
+@lru_cache(maxsize=512)
+def _noise_transfer(padded: int, ratio: float) -> Plane:
+    # Native pixels larger than ours were resampled, which leaves the noise smooth between them.
+    across = np.abs(np.sinc(fft.fftfreq(padded) * ratio)) ** 1.5
+    along = np.abs(np.sinc(fft.rfftfreq(padded) * ratio)) ** 1.5
+    return np.ascontiguousarray((across[:, None] * along[None, :]).astype(np.float32))
+
+
+def _step_of(value: float) -> float:
+    # Kernels are cached on a grid of 3 % steps.
+    return float(np.exp(0.03 * round(np.log(value) / 0.03)))
+
+
+def _telescope(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
+    survey, truth, padded = scene.survey, scene.truth, scene.padded
+    sharp = fft.rfft2(scene.light)
+    for band in range(3):
+        fwhm = survey.psf_fwhm[band] * truth.psf_scale / scene.step
+        sharp[band] *= _psf_transfer(padded, _step_of(max(fwhm, 0.8)), survey.psf_beta)
+    light: NDArray[np.float32] = fft.irfft2(sharp, s=(padded, padded))
+    ratio = survey.pixel / scene.step
+    white = rng.standard_normal((3, padded, padded), dtype=np.float32)
+    if ratio > 0.6:
+        smooth = fft.rfft2(white)
+        smooth *= _noise_transfer(padded, _step_of(ratio))
+        white = fft.irfft2(smooth, s=(padded, padded))
+    levels = np.array(survey.noise(truth.deeper), np.float32) * np.float32(ratio)
+    light += levels[:, None, None] * white
+    return light
+
+
+def _spoil(light: NDArray[np.float32], scene: Scene, rng: np.random.Generator) -> None:
+    truth, size = scene.truth, scene.size
+    noise = np.array(scene.survey.noise(truth.deeper), np.float32)
+    strength = truth.artefact_strength
+    if truth.artefact == "trail":
+        columns, rows = _unit_grid(size)
+        turn, away = rng.uniform(0, np.pi), rng.uniform(-0.35, 0.35) * size
+        width = max(1.0, scene.survey.psf_fwhm[1] / scene.step * 0.6) * rng.uniform(0.8, 2.5)
+        line = (columns * np.float32(np.cos(turn)) + rows * np.float32(np.sin(turn)) - away) / width
+        bands = rng.permutation(3) < rng.integers(1, 4)
+        height = noise * np.float32(6 + 60 * strength**2) * bands.astype(np.float32)
+        light += height[:, None, None] * np.exp(np.float32(-0.5) * (line * line).astype(np.float32))
+        return
+    # Bad stitching: beyond a seam a band is lost, or the sky level of the bands jumps.
+    seam = int(rng.uniform(0.15, 0.75) * size)
+    part = light[:, seam:, :] if rng.random() < 0.5 else light[:, :, seam:]
+    if rng.random() < 0.4:
+        part[rng.permutation(3) < rng.integers(1, 4)] = 0
+    else:
+        jump = noise * (1 + 12 * strength) * rng.normal(size=3).astype(np.float32)
+        part += jump[:, None, None].astype(np.float32)
+
+
+def stretched(light: NDArray[np.float32], survey: Survey) -> NDArray[np.uint8]:
+    """Colour composite with a Lupton+04 asinh stretch: (rows, columns, 3) uint8, red first.
+
+    The mean of the bands is stretched and colours are kept, pixels beyond white are scaled down as
+    one, as Lupton+04 do; `saturation` pulls colours to or from grey.
+    """
+    image = light * np.array(survey.gain, np.float32)[:, None, None]
+    image += np.float32(survey.pedestal)
+    mean = image.mean(0)
+    mean = np.maximum(mean, np.float32(1e-4))
+    brightness = np.arcsinh(np.float32(survey.q) * mean) * np.float32(1 / np.arcsinh(survey.q))
+    image *= (np.float32(survey.saturation) * brightness / mean)[None]
+    image += np.float32(1 - survey.saturation) * brightness
+    image *= 1 / np.maximum(image.max(0), 1)
+    np.clip(image, 0, 1, out=image)
+    image *= np.float32(255)
+    image += np.float32(0.5)
+    return np.ascontiguousarray(image[::-1].transpose(1, 2, 0).astype(np.uint8))
