@@ -1,4 +1,4 @@
-"""Label-efficiency curves: predictions of several arms on the same held-out galaxies, and their table."""
+"""Label-efficiency curves: several arms' predictions on the same held-out galaxies, as a table."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -87,14 +87,11 @@ class Curve:
             If a trial's probabilities have the wrong shape or are not finite.
         """
         for trial, chance in zip(trials, probabilities, strict=True):
-            if (
-                chance.shape != (len(trial.test_index), len(classes))
-                or not np.isfinite(chance).all()
-            ):
+            shape = (len(trial.test_index), len(classes))
+            if chance.shape != shape or not np.isfinite(chance).all():
                 raise HoagError(
                     f"{name}: the probabilities of trial {trial.key} have shape {chance.shape} or "
-                    f"are not finite; ({len(trial.test_index)}, {len(classes)}) finite numbers are "
-                    "needed"
+                    f"are not finite; {shape} finite numbers are needed"
                 )
         order = np.argsort(np.array(ids, dtype=object), kind="stable")
         place = np.empty(len(order), np.int64)
@@ -179,7 +176,7 @@ class Curve:
         -------
         pyarrow.Table
             ``a``, ``b``, ``size``, ``metric``, ``difference``, ``low``, ``high`` (95 %, paired over
-            galaxies) and ``trials``, the number compared; sizes without a common trial are left out.
+            galaxies) and ``trials``, the number compared; sizes with no common trial are absent.
 
         Raises
         ------

@@ -75,7 +75,7 @@ def write_embeddings(table: pa.Table, path: str | Path) -> None:
 
 
 def read_embeddings(path: str | Path) -> pa.Table:
-    """Read a table of ids and vectors: Parquet, or what `hoag.catalogue` reads (CSV, FITS, VOTable).
+    """Read a table of ids and vectors: Parquet, or what `hoag.catalogue` reads (CSV, FITS...).
 
     Returns
     -------
@@ -257,7 +257,7 @@ def _from_columns(table: pa.Table, where: str) -> NDArray[np.float32]:
     names = [name for name in table.column_names if name != ID]
     if not names:
         raise HoagError(
-            f"{where}: no column beside '{ID}'; add a list column '{REPRESENTATION}' or numeric ones"
+            f"{where}: no column beside '{ID}'; add a list column '{REPRESENTATION}' or numbers"
         )
     for name in names:
         kind = table.schema.field(name).type

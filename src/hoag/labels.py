@@ -1,7 +1,7 @@
 """Labels of a downstream task, read from a mapping or a table into ids, class numbers and names."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ from hoag.embedding import ID, ids_of
 from hoag.errors import HoagError
 
 Ints = NDArray[np.int64]
-Labels = Mapping[str, Any] | pa.Table
+Labels: TypeAlias = Mapping[str, Any] | pa.Table
 
 
 def encode_labels(
@@ -54,6 +54,12 @@ def encode_labels(
             raise HoagError(f"galaxy '{name}' has label {value!r}, none of {', '.join(names)}")
     numbers = np.array([lookup[value] for value in values], np.int64)
     return [name for name, _ in pairs], numbers, names
+
+
+def label_mapping(labels: Labels) -> dict[str, str]:
+    """Read labels in any accepted form as a mapping from id to the name of its class, checked."""
+    ids, numbers, names = encode_labels(labels)
+    return {name: names[number] for name, number in zip(ids, numbers, strict=True)}
 
 
 def _pairs(labels: Labels) -> Iterable[tuple[str, Any]]:

@@ -90,19 +90,19 @@ def fit_linear(
     HoagError
         If a class has fewer than two galaxies.
     """
-    labels = np.asarray(labels, np.int64)
-    counts = np.bincount(labels, minlength=classes)
+    numbers = np.asarray(labels, np.int64)
+    counts = np.bincount(numbers, minlength=classes)
     if counts.min() < 2:
         raise HoagError(
-            f"class number {counts.argmin()} has {counts.min()} galaxies among {len(labels)} "
+            f"class number {counts.argmin()} has {counts.min()} galaxies among {len(numbers)} "
             "labels; a linear probe needs at least 2 of each class"
         )
-    problem = _Problem.make(features, labels, classes)
-    everything = np.ones((len(labels), 1))
+    problem = _Problem.make(features, numbers, classes)
+    everything = np.ones((len(numbers), 1))
     if len(strengths) == 1:
         best, start = strengths[0], None
     else:
-        best, start = _choose_strength(problem, strengths, _inner_folds(labels, inner_folds))
+        best, start = _choose_strength(problem, strengths, _inner_folds(numbers, inner_folds))
     solution = _solve(problem, everything, best, start, tolerance)
     return problem.classifier(solution, best)
 

@@ -1,4 +1,4 @@
-"""Linear evaluation: how well a linear classifier does on representations, for a few labels or many.
+"""Linear evaluation: how well a linear classifier does on representations, for few labels or many.
 
 ``label_efficiency`` is the paper's probe (Walmsley+22 Sec. 3.3): frozen representations, subsets of
 the labels, 5 folds. Its ``Curve`` holds every prediction on held-out galaxies, so that curves of
@@ -8,19 +8,19 @@ several arms, joined by ``combine``, are compared on the same galaxies, folds an
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hoag.console import progress
 from hoag.curves import Curve, Predictions, combine
 from hoag.embedding import ids_of, vectors
 from hoag.errors import HoagError
-from hoag.labels import Labels, encode_labels
+from hoag.labels import Labels, encode_labels, label_mapping
 from hoag.linear import fit_linear
 from hoag.scores import score
 from hoag.subsets import Trial, make_final_trials, make_trials
@@ -30,9 +30,11 @@ __all__ = [
     "Predictions",
     "Trial",
     "combine",
+    "cross_validated_accuracy",
     "encode_labels",
     "final_score",
     "label_efficiency",
+    "label_mapping",
     "make_trials",
     "run_trials",
     "score",
@@ -57,9 +59,10 @@ def label_efficiency(
 ) -> Curve:
     """Measure how well a linear classifier does on representations, against the number of labels.
 
-    Give the train half of a task (or, where it is too small for halves, all of it with ``repeats=20,
-    subsets=1``). The classifier is an L2 logistic regression on features standardised on its labels,
-    its strength chosen by inner folds of them (`hoag.linear`); the trials are `make_trials`'s.
+    Give the train half of a task (or, where it is too small for halves, all of it with
+    ``repeats=20, subsets=1``). The classifier is an L2 logistic regression on features standardised
+    on its labels, its strength chosen by inner folds of them (`hoag.linear`); the trials are those
+    of `make_trials`.
 
     Parameters
     ----------
@@ -79,7 +82,7 @@ def label_efficiency(
     name
         Name of the arm.
     workers
-        Processes; by default one a core when the work is more than a second's. It changes no result.
+        Processes; by default one a core, once the work exceeds a second. It changes no result.
 
     Raises
     ------
@@ -144,6 +147,34 @@ def final_score(
     return Curve.from_predictions(ids, numbers, names, trials, chances, name)
 
 
+def cross_validated_accuracy(
+    ids: Sequence[str],
+    vectors: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    seed: int = 0,
+    folds: int = 5,
+) -> float:
+    """Accuracy in [0, 1] of the linear probe over one cut into folds: a quick look during training.
+
+    Parameters
+    ----------
+    ids, vectors, labels
+        (galaxies,), (galaxies, dim) and (galaxies,) class numbers from 0.
+    seed
+        Changes the cut, which depends on nothing else but the ids and labels.
+    folds
+        Number of folds.
+    """
+    found, numbers = np.unique(labels, return_inverse=True)
+    trials = make_trials(ids, numbers, ["all"], folds, 1, seed)
+    chances = run_trials(vectors, numbers, len(found), trials, workers=1)
+    right = [
+        chance.argmax(axis=1) == numbers[trial.test_index]
+        for trial, chance in zip(trials, chances, strict=True)
+    ]
+    return float(np.concatenate(right).mean())
+
+
 def run_trials(
     features: NDArray[np.floating],
     labels: NDArray[np.integer],
@@ -175,8 +206,8 @@ def run_trials(
     list of numpy.ndarray
         For each trial (held out, classes) float32.
     """
-    features = np.ascontiguousarray(features, np.float32)
-    labels = np.asarray(labels, np.int64)
+    single = np.ascontiguousarray(features, np.float32)
+    numbers = np.asarray(labels, np.int64)
     workers = workers or _cores()
     # The largest first, so that no process is left with one when the others have finished.
     order = sorted(range(len(trials)), key=lambda number: -trials[number].size)
@@ -185,12 +216,9 @@ def run_trials(
     while order and (workers == 1 or time.monotonic() - started < _ALONE):
         number = order.pop()
         with threadpool_limits(1):
-            chances[number] = _run_trial(features, labels, classes, trials[number])
+            chances[number] = _run_trial(single, numbers, classes, trials[number])
     if order:
-        for number, chance in _in_processes(
-            features, labels, classes, trials, order, name, workers
-        ):
-            chances[number] = chance
+        chances |= _in_processes(single, numbers, classes, trials, order, name, workers)
     return [chances[number] for number in range(len(trials))]
 
 
@@ -216,33 +244,30 @@ def _in_processes(
     order: Sequence[int],
     name: str,
     workers: int,
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    from joblib import Parallel, delayed, parallel_config
+) -> dict[int, NDArray[np.float32]]:
+    from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
 
-    portions = min(len(order), 32 * workers)
+    parts = min(len(order), 32 * workers)
+    portions = [[(number, trials[number]) for number in order[i::parts]] for i in range(parts)]
+    chances: dict[int, NDArray[np.float32]] = {}
     with tempfile.TemporaryDirectory(prefix="hoag-probe-") as folder:
         # One copy that every process maps, as plain numbers: nothing is unpickled from a file.
         shared = Path(folder) / "features.npy"
         np.save(shared, features, allow_pickle=False)
-        jobs = (
-            delayed(_run_portion)(
-                shared, labels, classes, [(n, trials[n]) for n in order[i::portions]]
-            )
-            for i in range(portions)
-        )
+        jobs = (delayed(_run_portion)(shared, labels, classes, portion) for portion in portions)
         with parallel_config(backend="loky", inner_max_num_threads=1):
             pool = Parallel(n_jobs=workers, return_as="generator_unordered", max_nbytes=None)
-            done = progress(pool(jobs), f"probing {name}", total=portions, unit="portions")
-            for portion in done:
-                yield from portion
+            for done in progress(pool(jobs), f"probing {name}", total=parts, unit="portions"):
+                chances |= done
+    return chances
 
 
 def _run_portion(
     shared: Path, labels: NDArray[np.int64], classes: int, portion: Sequence[tuple[int, Trial]]
-) -> list[tuple[int, NDArray[np.float32]]]:
+) -> dict[int, NDArray[np.float32]]:
     features = np.load(shared, mmap_mode="r", allow_pickle=False)
     with threadpool_limits(1):
-        return [(number, _run_trial(features, labels, classes, trial)) for number, trial in portion]
+        return {number: _run_trial(features, labels, classes, trial) for number, trial in portion}
 
 
 def _features(table: pa.Table, ids: Sequence[str], name: str) -> NDArray[np.float32]:

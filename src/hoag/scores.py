@@ -96,13 +96,14 @@ def _placements(values: NDArray[np.floating], positive: NDArray[np.bool_]) -> Fl
     placed = np.full(len(values), 0.5)
     above, below = np.sort(values[positive]), np.sort(values[~positive])
     if len(above) and len(below):
-        left, right = (np.searchsorted(below, values[positive], side) for side in ("left", "right"))
-        placed[positive] = (left + right) / (2 * len(below))
-        left, right = (
-            np.searchsorted(above, values[~positive], side) for side in ("left", "right")
-        )
-        placed[~positive] = 1 - (left + right) / (2 * len(above))
+        placed[positive] = _rank(values[positive], below)
+        placed[~positive] = 1 - _rank(values[~positive], above)
     return placed
+
+
+def _rank(values: NDArray[np.floating], among: NDArray[np.floating]) -> Floats:
+    left, right = (np.searchsorted(among, values, side) for side in ("left", "right"))
+    return np.asarray((left + right) / (2 * len(among)))
 
 
 def _measures(sums: Floats, classes: int, centre: Floats | None = None) -> dict[str, Floats]:

@@ -91,23 +91,22 @@ def make_trials(
     HoagError
         If a size asks for more labels than there are, or there are too few of a class.
     """
-    labels = np.asarray(labels, np.int64)
-    _check_counts(labels, folds, subsets, repeats)
+    numbers = np.asarray(labels, np.int64)
+    _check_counts(numbers, folds, subsets, repeats)
     hashes = _hashes(ids)
-    pools = [
-        _balanced(hashes, labels, f"{seed}/{repeat}/balance") if balance else np.arange(len(labels))
-        for repeat in range(repeats)
-    ]
-    cuts = [_cut(hashes, labels, pool, folds, f"{seed}/{r}/fold") for r, pool in enumerate(pools)]
-    largest = min(
-        len(pool) - len(part) for pool, cut in zip(pools, cuts, strict=True) for part in cut
-    )
-    wanted = _sizes(sizes, largest, len(np.unique(labels)), folds)
+    rounds = []
+    for repeat in range(repeats):
+        pool = np.arange(len(numbers))
+        if balance:
+            pool = _balanced(hashes, numbers, f"{seed}/{repeat}/balance")
+        rounds.append((pool, _cut(hashes, numbers, pool, folds, f"{seed}/{repeat}/fold")))
+    largest = min(len(pool) - len(test) for pool, cut in rounds for test in cut)
+    wanted = _sizes(sizes, largest, len(np.unique(numbers)), folds)
     trials = []
-    for repeat, (pool, cut) in enumerate(zip(pools, cuts, strict=True)):
+    for repeat, (pool, cut) in enumerate(rounds):
         for fold, test in enumerate(cut):
             others = np.setdiff1d(pool, test)
-            series = _series(hashes, labels, others, subsets, f"{seed}/{repeat}/{fold}")
+            series = _series(hashes, numbers, others, subsets, f"{seed}/{repeat}/{fold}")
             for size in wanted:
                 for subset in range(number_of_subsets(size, subsets, largest)):
                     train = series[subset][:size]
@@ -134,12 +133,12 @@ def make_final_trials(
     sizes, subsets, seed
         As in `make_trials`.
     """
-    train_labels = np.asarray(train_labels, np.int64)
-    _check_counts(train_labels, 2, subsets, 1)
-    everything = np.arange(len(train_labels))
-    series = _series(_hashes(train_ids), train_labels, everything, subsets, f"{seed}/final")
+    numbers = np.asarray(train_labels, np.int64)
+    _check_counts(numbers, 2, subsets, 1)
+    everything = np.arange(len(numbers))
+    series = _series(_hashes(train_ids), numbers, everything, subsets, f"{seed}/final")
     test = np.asarray(test_rows, np.int64)
-    wanted = _sizes(sizes, len(everything), len(np.unique(train_labels)), 0)
+    wanted = _sizes(sizes, len(everything), len(np.unique(numbers)), 0)
     return [
         Trial(size, 0, 0, subset, series[subset][:size], test)
         for size in wanted
@@ -229,7 +228,7 @@ def _balanced(hashes: NDArray[np.uint64], labels: Ints, key: str) -> Ints:
 
 
 def _cut(hashes: NDArray[np.uint64], labels: Ints, pool: Ints, folds: int, key: str) -> list[Ints]:
-    """Deal the classes to the folds one after another, so that folds differ by one galaxy at most."""
+    """Deal the classes to the folds one after another: folds differ by one galaxy at most."""
     ordered = _order(hashes, pool, key)
     dealt = ordered[np.argsort(labels[ordered], kind="stable")]
     return [dealt[fold::folds] for fold in range(folds)]
