@@ -140,7 +140,7 @@ def _is_current(copy: Path, shards: Sequence[Path]) -> bool:
 
 
 def _can_write(place: Path) -> bool:
-    """Tell whether a folder may be made there, by the permissions its owner set (root obeys too)."""
+    """Tell whether a folder may be made there, by its permissions; root obeys them too."""
     folder = place.parent
     while not folder.exists():
         folder = folder.parent
@@ -179,7 +179,7 @@ def _read_into_memory(shards: Sequence[Path]) -> pa.ChunkedArray:
     name = shards[0] if len(shards) == 1 else shards[0].parent
     if size > MEMORY_SHARE * free:
         raise HoagError(
-            f"{name}: its Arrow copy ({in_words(size)}) cannot be written beside it and is more than "
+            f"{name}: its Arrow copy ({in_words(size)}) cannot be written beside it and is over "
             f"{MEMORY_SHARE:.0%} of the free memory; pass arrow=DIR, a folder to write it in"
         )
     say(f"{name}: read-only, so its images are read into memory ({in_words(size)})")
@@ -239,7 +239,7 @@ def _describe(folder: Path, shards: Sequence[Path]) -> None:
     """Write what `datasets.load_from_disk` wants to find, and what the copy was made from."""
     source = _source(shards)
     fingerprint = hashlib.blake2b(json.dumps(source).encode(), digest_size=8).hexdigest()
-    state = {
+    state: dict[str, Any] = {
         "_data_files": [{"filename": _DATA}],
         "_fingerprint": fingerprint,
         "_format_columns": None,

@@ -30,9 +30,9 @@ def read_table(
 ) -> pa.Table:
     """Read a table; the suffix of its name says the format.
 
-    Ids keep leading zeros and all their digits. In CSV an empty field is missing, and numbers that
-    text would not survive (leading zeros, more digits than 64 bits hold) stay text. FITS and VOTable
-    have no missing text or floats but "" and NaN, which are read as missing.
+    Ids keep leading zeros and all their digits. In CSV an empty field is missing, and text that a
+    number would not keep (leading zeros, more digits than 64 bits hold) stays text. FITS and
+    VOTable have no missing text or floats but "" and NaN, which become missing.
 
     Parameters
     ----------
@@ -75,6 +75,23 @@ def read_table(
         require_columns(table.column_names, columns, str(path))
         table = table.select(list(columns))
     return plain_types(table, text, str(path))
+
+
+def column_names(path: str | Path) -> list[str]:
+    """Names of a table's columns; of Parquet without reading it, and of a folder, its shards'."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    if path.is_dir():
+        shards = sorted([*path.glob("*.parquet"), *path.glob("data/*.parquet")])
+        return list(dict.fromkeys(name for shard in shards for name in column_names(shard)))
+    if _suffix(path) not in PARQUET:
+        return list(read_table(path).column_names)
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise HoagError(f"{path}: not a readable Parquet file ({error})") from None
 
 
 def require_columns(have: Sequence[str], wanted: Sequence[str], where: str) -> None:

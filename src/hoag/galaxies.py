@@ -1,4 +1,4 @@
-"""Galaxies: images, votes and table of one or many stores, as a sequence that can be cut and joined."""
+"""Galaxies: images, votes and table of one store or many, a sequence that can be cut and joined."""
 
 from __future__ import annotations
 
@@ -121,7 +121,8 @@ class Galaxies:
     @cached_property
     def labelled(self) -> npt.NDArray[np.bool_]:
         """Whether a galaxy has any vote; (n,) bool."""
-        return self._votes.any(axis=1)
+        labelled: npt.NDArray[np.bool_] = self._votes.any(axis=1)
+        return labelled
 
     @cached_property
     def campaign(self) -> npt.NDArray[np.str_]:
@@ -194,7 +195,7 @@ class Galaxies:
         return self.take(np.flatnonzero(chosen))
 
     def with_groups(self, keys: Sequence[str] | npt.NDArray[np.object_]) -> Galaxies:
-        """Give the same galaxies with other group keys, for example joint ones of several tables."""
+        """Give the same galaxies with other group keys, say joint ones of several tables."""
         groups = np.array(list(keys), dtype=object)
         return Galaxies(
             self.table, self._stores, self._store_of, self._row_of, self.schema, self._votes, groups
@@ -248,7 +249,7 @@ class Galaxies:
 
     @cached_property
     def hash(self) -> str:
-        """Content hash of ids, votes and the sizes of the encoded images, alike on every machine."""
+        """Hash of ids, votes and the sizes of the encoded images, alike on every machine."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update("\n".join([*self.schema.columns, "", *self.ids]).encode())
         digest.update(np.ascontiguousarray(self._votes, "<i4").tobytes())

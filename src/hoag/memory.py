@@ -1,4 +1,4 @@
-"""How much memory this process may still take: the machine's, or its container's if that is less."""
+"""How much memory this process may still take: the machine's or its container's."""
 
 import os
 from pathlib import Path

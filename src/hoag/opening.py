@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hoag.arrow_copy import ParquetImages
-from hoag.catalogue import PARQUET, SUFFIXES, TEXT_COLUMNS, list_names, plain_types, read_table
+from hoag.catalogue import (
+    PARQUET,
+    SUFFIXES,
+    TEXT_COLUMNS,
+    column_names,
+    list_names,
+    plain_types,
+    read_table,
+)
 from hoag.console import say
 from hoag.errors import HoagError
 from hoag.galaxies import Galaxies, concatenate, galaxies_of_table
@@ -66,27 +74,16 @@ def _open_folder(folder: Path, schema: Schema, id_column: str, arrow: Path | Non
 def _shards(folder: Path) -> list[Path]:
     """Parquet files of a folder that hold images, by name; the others are named, not read."""
     files = sorted(p for p in folder.glob("*.parquet") if p.is_file() and p.name[0] != ".")
-    with_images = [path for path in files if "image" in _parquet_columns(path)]
+    with_images = [path for path in files if "image" in column_names(path)]
     others = [path.name for path in files if path not in with_images]
     if others and with_images:
         say(f"{folder}: {list_names(others)} left out, having no column 'image'")
     return with_images
 
 
-def _parquet_columns(path: Path) -> list[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        names: list[str] = pq.read_schema(path).names
-        return names
-    except (pa.ArrowException, OSError) as error:
-        raise HoagError(f"{path}: not a readable Parquet file ({error})") from None
-
-
 def _open_file(path: Path, schema: Schema, id_column: str, arrow: Path | None) -> Galaxies:
     is_parquet = path.suffix.lower() in PARQUET
-    if is_parquet and "image" in _parquet_columns(path):
+    if is_parquet and "image" in column_names(path):
         return _open_parquet([path], str(path), schema, id_column, arrow)
     table = read_table(path, text=(*TEXT_COLUMNS, id_column))
     images: Images = NoImages(str(path), table.num_rows)
@@ -130,8 +127,8 @@ def _open_hub(name: str, schema: Schema, id_column: str) -> Galaxies:
     import datasets
     import pyarrow as pa
 
-    say(f"{name}: no such file here, so taken for a data set of the Hugging Face Hub; its files are "
-        f"kept in {datasets.config.HF_DATASETS_CACHE}")  # fmt: skip
+    say(f"{name}: no such file here, so taken for a data set of the Hugging Face Hub; its files "
+        f"are kept in {datasets.config.HF_DATASETS_CACHE}")  # fmt: skip
     try:
         parts = datasets.load_dataset(name)
     except Exception as error:  # the Hub's clients raise a dozen kinds, most of them for "offline"

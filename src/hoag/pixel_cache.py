@@ -1,4 +1,4 @@
-"""Decoded pixels kept in memory that every worker process shares, filled as they are first needed."""
+"""Decoded pixels in memory that all worker processes share, filled as they are first needed."""
 
 import os
 import tempfile
@@ -63,7 +63,7 @@ def make_cache(n: int, size: int, name: str) -> PixelCache | None:
     room = SHARE * available_memory() - _promised
     if need > room:
         say(
-            f"{name}: {n:,} images at {size} px take {in_words(need)}, more than {SHARE:.0%} of the "
+            f"{name}: {n:,} images at {size} px take {in_words(need)}, over {SHARE:.0%} of the "
             "free memory, so each is decoded whenever it is needed"
         )
         return None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hoag.errors import HoagError
 
-Texts = npt.NDArray[np.str_] | Sequence[str]
+Texts = npt.NDArray[np.str_] | npt.NDArray[np.object_] | Sequence[str]
 
 SPLITS = ("train", "val", "test")
 TRAIN, VALIDATION = 0.7, 0.1  # the rest, 20 %, is the test split
@@ -40,7 +40,7 @@ def split_names(keys: Texts) -> npt.NDArray[np.str_]:
 def half_names(keys: Texts) -> npt.NDArray[np.str_]:
     """Half of each group in a downstream task: "train" or "test" (50/50); (n,) str.
 
-    The fraction is that of `split_names`, so the train half lies within the pretraining train split.
+    The fraction is that of `split_names`, so the train half lies within the 70 % of train.
     """
     return np.where(fractions(keys) < 0.5, "train", "test")
 
@@ -152,7 +152,7 @@ def _components(n: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def remove_leaks(
     keys: Texts, forbidden: set[str] | frozenset[str]
 ) -> tuple[npt.NDArray[np.bool_], int]:
-    """Keep the galaxies of train and validation whose group is not forbidden, and every test galaxy.
+    """Take galaxies of forbidden groups out of the train and validation splits.
 
     Parameters
     ----------

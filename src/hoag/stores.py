@@ -1,4 +1,4 @@
-"""Where the bytes of images are: files beside a table, columns in memory, or mapped Arrow copies."""
+"""Where the bytes of images are: files beside a table, or columns in memory or mapped from disk."""
 
 from __future__ import annotations
 

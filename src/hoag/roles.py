@@ -1,0 +1,281 @@
+"""Roles of tables in a folder of galaxies: what is trained on, and what tasks are judged.
+
+They stand in the folder's ``dataset.toml``, or in a file given beside it, so no table's name is
+known to the code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hoag.catalogue import column_names, require_columns
+from hoag.conditions import Condition, parse_conditions
+from hoag.errors import HoagError
+from hoag.role_tables import Downstream as Downstream
+from hoag.role_tables import Pretraining as Pretraining
+from hoag.role_tables import Tables
+from hoag.role_tables import load_downstream as load_downstream
+from hoag.role_tables import load_pretraining as load_pretraining
+
+FILE_NAME = "dataset.toml"
+PROTOCOLS = ("halves", "repeated")
+
+
+@dataclass(frozen=True)
+class TableRole:
+    """Tables that are trained on, and which of their rows.
+
+    Attributes
+    ----------
+    tables
+        Paths of tables with images.
+    where
+        Conditions their rows meet.
+    """
+
+    tables: tuple[Path, ...]
+    where: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True)
+class DownstreamTask:
+    """A task that representations are judged on.
+
+    Attributes
+    ----------
+    name
+        What it is called in results.
+    labels, images
+        Tables of labels, and of the images they belong to.
+    key
+        Column that joins labels to images.
+    label
+        Column of the label: whole numbers, true/false or text.
+    classes
+        Labels in the order of their numbers; () takes them sorted.
+    where
+        Conditions the rows of the labels meet.
+    balance
+        Whether equal numbers of each class are drawn, anew for each repeat, by whoever judges.
+    protocol
+        "halves": a 50/50 split by group, 5 folds in the train half; "repeated": 5 folds over all,
+        repeated, for tasks too small for a test half.
+    split
+        Only galaxies in this split of 70/10/20, "" for all: "test" ones are in no training split.
+    keep_out
+        Whether all of its galaxies, not the test half alone, stay out of pretraining.
+    description
+        A sentence for the report.
+    """
+
+    name: str
+    labels: tuple[Path, ...]
+    images: tuple[Path, ...]
+    key: str
+    label: str
+    classes: tuple[str | int, ...]
+    where: tuple[Condition, ...]
+    balance: bool
+    protocol: str
+    split: str
+    keep_out: bool
+    description: str
+    source: Tables = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the tables of a folder are for; made by `read_roles`."""
+
+    folder: Path
+    file: Path
+    name: str
+    description: str
+    pretraining: tuple[TableRole, ...]
+    unlabelled: tuple[TableRole, ...]
+    downstream: tuple[DownstreamTask, ...]
+    source: Tables = field(repr=False, compare=False)
+
+    def task(self, name: str) -> DownstreamTask:
+        """Give a downstream task by name."""
+        names = [task.name for task in self.downstream]
+        if name not in names:
+            raise HoagError(f"{self.file}: no downstream task '{name}'; there are {names}")
+        return self.downstream[names.index(name)]
+
+
+def read_roles(
+    folder: str | Path, roles_file: str | Path | None = None, *, arrow: str | Path | None = None
+) -> Roles:
+    """Read and check the roles of a folder's tables.
+
+    Parameters
+    ----------
+    folder
+        Folder that the tables' paths are relative to.
+    roles_file
+        TOML file; None: the folder's ``dataset.toml``.
+    arrow
+        Folder for Arrow copies of the tables; None: beside them.
+
+    Raises
+    ------
+    HoagError
+        If a key is unknown, a table or column does not exist, or a value makes no sense.
+    """
+    folder = Path(folder).expanduser()
+    path = folder / FILE_NAME if roles_file is None else Path(roles_file)
+    content = _read_toml(path, folder, roles_file is None)
+    top = _Entry(content, str(path))
+    top.only("name", "description", "group", "pretraining", "unlabelled", "downstream")
+    source = Tables(folder, top.text("group", ""), None if arrow is None else Path(arrow))
+    roles = Roles(
+        folder=folder,
+        file=path,
+        name=top.text("name", folder.resolve().name),
+        description=top.text("description", ""),
+        pretraining=tuple(_table_role(e, folder) for e in top.entries("pretraining")),
+        unlabelled=tuple(_table_role(e, folder) for e in top.entries("unlabelled")),
+        downstream=tuple(_task(e, folder, source) for e in top.entries("downstream")),
+        source=source,
+    )
+    names = [task.name for task in roles.downstream]
+    for name in names:
+        if names.count(name) > 1:
+            raise HoagError(f"{path}: two downstream tasks are named '{name}'")
+    source.tables = _all_tables(roles)
+    return roles
+
+
+def _read_toml(path: Path, folder: Path, is_default: bool) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise HoagError(f"{folder}: no such folder")
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        hint = "; say what its tables are for with a roles file (--roles)" if is_default else ""
+        raise HoagError(f"{path}: no such file{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise HoagError(f"{path}: cannot be read ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise HoagError(f"{path}: not valid TOML ({error})") from None
+
+
+def _all_tables(roles: Roles) -> tuple[Path, ...]:
+    trained = [path for role in (*roles.pretraining, *roles.unlabelled) for path in role.tables]
+    judged = [path for task in roles.downstream for path in (*task.images, *task.labels)]
+    return tuple(dict.fromkeys([*trained, *judged]))
+
+
+def _table_role(entry: _Entry, folder: Path) -> TableRole:
+    entry.only("table", "where")
+    tables = entry.paths("table", folder)
+    role = TableRole(tables, parse_conditions(entry.text("where", ""), entry.where))
+    for table in tables:
+        require_columns(column_names(table), ["id_str", *_columns(role.where)], str(table))
+    return role
+
+
+def _columns(conditions: Sequence[Condition]) -> list[str]:
+    return [condition.column for condition in conditions]
+
+
+def _task(entry: _Entry, folder: Path, source: Tables) -> DownstreamTask:
+    entry.only(
+        "name", "labels", "images", "key", "label", "classes", "where", "balance", "protocol",
+        "split", "keep_out", "description",
+    )  # fmt: skip
+    labels = entry.paths("labels", folder)
+    protocol = entry.choice("protocol", PROTOCOLS, "halves")
+    split = entry.choice("split", ("", "train", "val", "test"), "")
+    # Every galaxy of a repeated task is tested in some fold.
+    must_keep_out = protocol == "repeated" and split != "test"
+    task = DownstreamTask(
+        name=entry.text("name"),
+        labels=labels,
+        images=entry.paths("images", folder) if "images" in entry.content else labels,
+        key=entry.text("key", "id_str"),
+        label=entry.text("label"),
+        classes=entry.classes("classes"),
+        where=parse_conditions(entry.text("where", ""), entry.where),
+        balance=entry.truth("balance", False),
+        protocol=protocol,
+        split=split,
+        keep_out=entry.truth("keep_out", must_keep_out),
+        description=entry.text("description", ""),
+        source=source,
+    )
+    if must_keep_out and not task.keep_out:
+        raise HoagError(
+            f"{entry.where}: with protocol 'repeated' every galaxy is tested, so keep_out cannot be "
+            'false; leave it out, or set split = "test"'
+        )
+    for table in task.labels:
+        wanted = [task.key, task.label, *_columns(task.where)]
+        require_columns(column_names(table), wanted, str(table))
+    for table in task.images:
+        require_columns(column_names(table), ["id_str", task.key], str(table))
+    return task
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One table of a TOML file, read key by key with complaints that name it."""
+
+    content: dict[str, Any]
+    where: str
+
+    def only(self, *known: str) -> None:
+        for key in self.content:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"keys are {', '.join(known)}"
+                raise HoagError(f"{self.where}: unknown key '{key}'; {hint}")
+
+    def entries(self, key: str) -> list[_Entry]:
+        found = self.content.get(key, [])
+        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+            raise HoagError(f"{self.where}: '{key}' is written as [[{key}]], one for each")
+        return [_Entry(item, f"{self.where}, [[{key}]] {n}") for n, item in enumerate(found, 1)]
+
+    def _get(self, key: str, kind: type, word: str, default: Any = None) -> Any:
+        value = self.content.get(key, default)
+        if value is None:
+            raise HoagError(f"{self.where}: '{key}' is missing")
+        if not isinstance(value, kind):
+            raise HoagError(f"{self.where}: '{key}' must be {word}, not {value!r}")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        return str(self._get(key, str, "text", default))
+
+    def truth(self, key: str, default: bool) -> bool:
+        return bool(self._get(key, bool, "true or false", default))
+
+    def choice(self, key: str, choices: Sequence[str], default: str) -> str:
+        value = self.text(key, default)
+        if value not in choices:
+            options = ", ".join(repr(choice) for choice in choices if choice)
+            raise HoagError(f"{self.where}: '{key}' is {value!r}; it can be {options}")
+        return value
+
+    def classes(self, key: str) -> tuple[str | int, ...]:
+        values = self._get(key, list, "a list of labels", [])
+        if not all(isinstance(v, str | int) for v in values) or len(set(values)) < len(values):
+            raise HoagError(f"{self.where}: '{key}' must be different texts or whole numbers")
+        return tuple(values)
+
+    def paths(self, key: str, folder: Path) -> tuple[Path, ...]:
+        value = self._get(key, str | list, "the name of a table, or a list of them")  # type: ignore[arg-type]
+        names = [value] if isinstance(value, str) else value
+        if not names or not all(isinstance(name, str) for name in names):
+            raise HoagError(f"{self.where}: '{key}' must name one table or more")
+        for name in names:
+            if not (folder / name).exists():
+                raise HoagError(f"{self.where}: '{key}': no table '{name}' in {folder}")
+        return tuple(folder / name for name in names)
