@@ -47,8 +47,17 @@ class SyncedBatchNorm(_BatchNorm):
     ``act``, so that names in the state dict stay the same.
     """
 
-    drop: nn.Module | None = None
-    act: nn.Module | None = None
+    def __init__(self, layer: _BatchNorm):
+        super().__init__(
+            layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats
+        )
+        # The very same parameters and buffers, so that optimisers and the target keep their hold.
+        self.weight, self.bias = layer.weight, layer.bias
+        self.running_mean, self.running_var = layer.running_mean, layer.running_var
+        self.num_batches_tracked = layer.num_batches_tracked
+        self.training = layer.training
+        self.drop = getattr(layer, "drop", nn.Identity())
+        self.act = getattr(layer, "act", nn.Identity())
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:
@@ -60,9 +69,8 @@ class SyncedBatchNorm(_BatchNorm):
             normalised = self._normalise(input)
         else:
             normalised = super().forward(input)
-        if self.act is not None:
-            normalised = self.act(normalised if self.drop is None else self.drop(normalised))
-        return normalised
+        activated: Tensor = self.act(self.drop(normalised))
+        return activated
 
     def _normalise(self, input: Tensor) -> Tensor:
         axes = [axis for axis in range(input.dim()) if axis != 1]
@@ -111,21 +119,7 @@ def synchronise_batchnorm(module: nn.Module, device_type: str) -> nn.Module:
         converted: nn.Module = convert_sync_batchnorm(module)
         return converted
     if isinstance(module, _BatchNorm) and not isinstance(module, SyncedBatchNorm):
-        return _replace(module)
+        return SyncedBatchNorm(module)
     for name, child in module.named_children():
         setattr(module, name, synchronise_batchnorm(child, device_type))
     return module
-
-
-def _replace(layer: _BatchNorm) -> SyncedBatchNorm:
-    synced = SyncedBatchNorm(
-        layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats
-    )
-    # The very same parameters and buffers, so that optimisers and the target keep pointing at them.
-    synced.weight, synced.bias = layer.weight, layer.bias
-    synced.running_mean, synced.running_var = layer.running_mean, layer.running_var
-    synced.num_batches_tracked = layer.num_batches_tracked
-    synced.training = layer.training
-    if hasattr(layer, "act"):
-        synced.drop, synced.act = getattr(layer, "drop", None), layer.act
-    return synced

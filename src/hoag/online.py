@@ -1,0 +1,77 @@
+"""Online probes: at each validation, a linear classifier on each downstream task, for the log.
+
+They see the train half of a task only, and choose nothing unless a recipe asks (probe.select).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hoag.batches import in_chunks
+from hoag.fitting import OnlineProbe
+from hoag.objectives import Objective
+from hoag.probing import make_trials, run_trials
+from hoag.recipe import Recipe
+from hoag.views import evaluation_view
+
+if TYPE_CHECKING:
+    from hoag.roles import Downstream
+
+
+def make_online_probe(tasks: "Sequence[Downstream]", recipe: Recipe) -> OnlineProbe:
+    """Make the function that probes an objective's encoder on each task.
+
+    Parameters
+    ----------
+    tasks
+        Loaded downstream tasks; of each at most ``probe.galaxies`` are used, the first by key, and
+        none of its test half.
+    recipe
+        Gives ``probe.galaxies``, the images' size and the seed.
+
+    Returns
+    -------
+    callable
+        From (objective, device) to ``{"probe/<task>/accuracy": ...}``: the accuracy of logistic
+        regression over a 5-fold cut, the same cut at every validation.
+    """
+    chosen = []
+    for task in tasks:
+        usable = task.train_indices()
+        first = usable[np.argsort(task.galaxies.keys[usable], kind="stable")]
+        rows = np.sort(first[: recipe.probe.galaxies])
+        chosen.append((task.name, task.galaxies.take(rows), task.labels[rows]))
+
+    def probe(objective: Objective, device: torch.device) -> dict[str, float]:
+        modes = [(part, part.training) for part in objective.modules()]
+        objective.eval()
+        found = {}
+        for name, galaxies, labels in chosen:
+            vectors = []
+            for batch in in_chunks(galaxies, recipe.images.stored, size=256):
+                images = evaluation_view(batch.images.to(device), recipe.images.size)
+                with torch.no_grad():
+                    vectors.append(objective.representation(images).float().cpu().numpy())
+            accuracy = cross_validated(galaxies.ids, np.concatenate(vectors), labels, recipe.seed)
+            found[f"probe/{name}/accuracy"] = accuracy
+        for part, mode in modes:
+            part.training = mode
+        return found
+
+    return probe
+
+
+def cross_validated(
+    ids: Sequence[str], features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], seed: int
+) -> float:
+    """Accuracy of the linear probe over one 5-fold cut, each galaxy held out once; 0 to 1."""
+    trials = make_trials(ids, labels, ["all"], folds=5, subsets=1, seed=seed)
+    chances = run_trials(features, labels, int(labels.max()) + 1, trials, workers=1)
+    right = [
+        (chance.argmax(1) == labels[trial.test_index])
+        for trial, chance in zip(trials, chances, strict=True)
+    ]
+    return float(np.concatenate(right).mean())

@@ -1,0 +1,193 @@
+"""The paper's protocol from end to end: train the arms, probe them on new tasks, write it all down.
+
+Every stage leaves a file and is skipped when that file is there, so that a stopped run goes on where
+it was. What is run is a TOML file (``src/hoag/protocols``): sizes, budgets and label numbers.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hoag.console import say
+from hoag.errors import HoagError
+from hoag.files import read_json, write_json
+from hoag.provenance import full_stamp
+from hoag.recipe import Recipe, build_settings, load_recipe, option, read_toml
+from hoag.roles import Downstream, Roles, load_downstream, load_pretraining
+
+PROTOCOLS = Path(__file__).parent / "protocols"
+PRETRAINED_ARMS = ("pretrained", "contrastive", "hybrid")
+"""The arms that learn a representation before they see a downstream label."""
+
+
+@dataclass(frozen=True)
+class ProtocolSettings:
+    """What a run of the protocol does; each field is an option of a protocol file."""
+
+    preset: str = option("paper", "family of recipes each arm starts from: paper or hoag")
+    galaxies_seen: int = option(30_000, "galaxies each pretraining arm sees, repeats counted")
+    checkpoint: str = option("last", "which checkpoint is judged: best (by the monitor) or last")
+    validations: int = option(5, "validations, with online probes, along each pretraining run")
+    every: dict[str, Any] = option({}, "options of the recipes of all arms, by dotted name")
+    pretrained: dict[str, Any] = option({}, "options of this arm alone")
+    contrastive: dict[str, Any] = option({}, "options of this arm alone")
+    hybrid: dict[str, Any] = option({}, "options of this arm alone")
+    direct: dict[str, Any] = option({}, "options of this arm alone")
+    sizes: tuple[int | str, ...] = option((50, 100, 200, 400, 800, "all"), "numbers of labels")
+    folds: int = option(5, "parts the labelled galaxies are cut into; each is held out in turn")
+    subsets: int = option(20, "nested subsets of labels in each fold, up to 3,000 labels")
+    repeats: int = option(20, "fresh cuts into folds, for tasks too small for a test half")
+    direct_sizes: tuple[int | str, ...] = option((100, "all"), "numbers of labels for Direct")
+    direct_trials: int = option(3, "trials of Direct at each size, each with its own held-out fold")
+    direct_epochs: int = option(40, "passes of Direct over its labels")
+    direct_steps: tuple[int, int] = option((100, 2000), "least and most steps of Direct")
+    symmetries: int = option(1, "1, or 8: representations averaged over flips and right angles")
+    pixels: int = option(32, "side in pixels of the raw-pixels baseline")
+    probed: int = option(1500, "most galaxies of a task in an online probe")
+    caveats: tuple[str, ...] = option((), "what this size can and cannot show, for the report")
+
+    def __post_init__(self) -> None:
+        if self.checkpoint not in ("best", "last"):
+            raise HoagError(f"checkpoint = {self.checkpoint!r} must be best or last")
+        least = {"galaxies_seen": 1, "validations": 1, "folds": 2, "subsets": 1, "repeats": 1, "direct_trials": 0}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise HoagError(f"{name} = {getattr(self, name)} must be {value} or more")
+
+    def recipe(self, arm: str, seed: int) -> Recipe:
+        """Make the recipe of an arm: the preset's, changed as this protocol says."""
+        recipe = load_recipe(f"{self.preset}/{arm}")
+        changes = {**self.every, **getattr(self, arm), "seed": seed}
+        if arm in PRETRAINED_ARMS:
+            batch = changes.get("batch.size", recipe.batch.size)
+            steps = max(1, self.galaxies_seen // batch)
+            changes = {
+                "training.steps": steps,
+                "training.validate_every": max(1, steps // self.validations),
+                "training.save_every": max(1, min(steps // self.validations, 500)),
+                "training.log_every": max(1, min(steps // 20, 50)),
+                "training.patience": 0,  # a fixed number of steps: a seed repeats
+                **changes,
+            }
+        return recipe.changed(changes)
+
+
+@dataclass
+class Job:
+    """One run of the protocol: what its stages share."""
+
+    settings: ProtocolSettings
+    out: Path
+    seed: int
+    device: str
+    roles: Roles
+    tasks: list[Downstream]
+    counts: dict[str, Any] = field(default_factory=dict)
+
+
+def load_protocol(name: str | Path, changes: Mapping[str, Any] | None = None) -> ProtocolSettings:
+    """Load a protocol by the name of one that ships with hoag or the path of a TOML file.
+
+    Raises
+    ------
+    HoagError
+        If there is none, or an option is misspelt or has an unfit value.
+    """
+    path = next((p for p in (Path(name), PROTOCOLS / f"{name}.toml") if p.is_file()), None)
+    if path is None:
+        known = ", ".join(sorted(p.stem for p in PROTOCOLS.glob("*.toml")))
+        raise HoagError(f"{name}: no such protocol; give a TOML file or one of {known}")
+    content = {**read_toml(path), **(changes or {})}
+    settings: ProtocolSettings = build_settings(ProtocolSettings, content, str(path))
+    return settings
+
+
+def run_protocol(
+    roles: Roles,
+    settings: ProtocolSettings,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    final: bool = False,
+    commands: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Run the protocol on a data set and leave report.html, results.json and the figures in `out`.
+
+    Parameters
+    ----------
+    roles
+        Which tables play which part.
+    settings
+        What to do.
+    out
+        Folder of the results; also holds the runs and the embeddings.
+    seed
+        The same seed on the same machine gives the same numbers.
+    device
+        auto, cpu, cuda or mps.
+    resume
+        Go on with what is in `out`; without it, a folder with results is refused.
+    final
+        Score the test halves too.
+    commands
+        The commands that led here, for the report.
+
+    Returns
+    -------
+    dict
+        What results.json holds.
+
+    Raises
+    ------
+    HoagError
+        If `out` holds another run, or the data do not bear the protocol.
+    """
+    from hoag.results import write_results
+    from hoag.stages import judge, pretrain
+
+    out = Path(out)
+    _claim(out, settings, seed, resume=resume)
+    tasks = [load_downstream(task) for task in roles.downstream]
+    if not tasks:
+        raise HoagError(f"{roles.name}: its dataset.toml names no downstream task, so nothing to judge")
+    job = Job(settings, out, seed, device, roles, tasks)
+    galaxies = load_pretraining(roles)
+    job.counts = {"pretraining": len(galaxies), "with votes": int(galaxies.labelled.sum())}
+    job.counts |= {f"labels of {task.name}": len(task.labels) for task in tasks}
+    pretrain(job, galaxies)
+    curves = {task.name: judge(job, task, galaxies.schema) for task in tasks}
+    finals = {}
+    if final:
+        from hoag.stages import judge_final
+
+        finals = {t.name: judge_final(job, t) for t in tasks if t.protocol == "halves"}
+    stamp = full_stamp(seed=seed, schema_hash=galaxies.schema.hash)
+    return write_results(job, galaxies, curves, finals, stamp, list(commands))
+
+
+def _claim(out: Path, settings: ProtocolSettings, seed: int, *, resume: bool) -> None:
+    """Record in protocol.json what `out` is for, or check that it is for this."""
+    path = out / "protocol.json"
+    wanted = {"seed": seed, **_plain(dataclasses.asdict(settings))}
+    if path.exists():
+        if not resume:
+            raise HoagError(f"{out}: holds an earlier run; go on with --resume or choose another --out")
+        changed = [k for k, v in wanted.items() if read_json(path).get(k) != v]
+        if changed:
+            raise HoagError(
+                f"{out}: was begun with another {changed[0]}; resume it with its own settings or "
+                "choose another --out"
+            )
+        say(f"{out}: goes on with what is there")
+        return
+    write_json(path, wanted)
+
+
+def _plain(content: Any) -> Any:
+    import json
+
+    return json.loads(json.dumps(content))

@@ -1,0 +1,222 @@
+"""The stages of the protocol: pretrain the arms, represent the downstream galaxies, judge them."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from hoag.console import progress, say
+from hoag.embedding import make_table, read_embeddings, write_embeddings
+from hoag.files import write_json
+from hoag.fitting import fit
+from hoag.galaxies import Galaxies
+from hoag.models import Model, load, random_model
+from hoag.online import make_online_probe
+from hoag.probing import Curve, Trial, combine, final_score, label_efficiency, make_trials
+from hoag.recipe import Recipe
+from hoag.roles import Downstream
+from hoag.runs import is_finished
+from hoag.schema import Schema
+from hoag.splits import split_names
+
+if TYPE_CHECKING:
+    from hoag.protocol import Job
+
+RANDOM, PIXELS = "random weights", "raw pixels"
+
+
+def run_folder(job: "Job", arm: str) -> Path:
+    """Give the folder of an arm's pretraining run."""
+    return job.out / "runs" / arm
+
+
+def pretrain(job: "Job", galaxies: Galaxies) -> None:
+    """Train the arms that learn before they see a downstream label, each on the same galaxies."""
+    from hoag.protocol import PRETRAINED_ARMS
+
+    names = split_names(galaxies.groups)
+    train, validation = (galaxies.where(names == name) for name in ("train", "val"))
+    for arm in PRETRAINED_ARMS:
+        folder = run_folder(job, arm)
+        if is_finished(folder):
+            continue
+        recipe = job.settings.recipe(arm, job.seed)
+        recipe = recipe.changed({"probe.galaxies": job.settings.probed})
+        parts = (train, validation)
+        if arm == "pretrained":
+            parts = (train.where(train.labelled), validation.where(validation.labelled))
+        started = (folder / "run.json").exists()
+        say(f"{arm}: {recipe.training.steps:,} steps of {recipe.batch.size} galaxies")
+        fit(
+            recipe, *parts, folder, device=job.device, resume=started,
+            online_probe=make_online_probe(job.tasks, recipe),
+        )  # fmt: skip
+
+
+def judge(job: "Job", task: Downstream, schema: Schema) -> Curve:
+    """Make the label-efficiency curves of all arms and baselines on one task (paper Fig. 1)."""
+    settings = job.settings
+    labels = _labels(task, task.train_indices())
+    curves = []
+    for arm, table in representations(job, task, schema).items():
+        curve = label_efficiency(
+            table, labels, sizes(settings.sizes, task, job), folds=settings.folds,
+            subsets=settings.subsets if task.protocol == "halves" else 1,
+            repeats=1 if task.protocol == "halves" else settings.repeats,
+            balance=task.balance, seed=job.seed, classes=task.classes, name=arm,
+        )  # fmt: skip
+        curves.append(curve)
+    if settings.direct_trials:
+        curves.append(judge_direct(job, task, curves[0]))
+    return combine(curves)
+
+
+def judge_final(job: "Job", task: Downstream) -> Curve:
+    """Score every arm on the test half: once, at the very end."""
+    train, test = (_labels(task, rows) for rows in (task.train_indices(), task.test_indices()))
+    folder = job.out / "embeddings" / task.name
+    return combine(
+        [
+            final_score(
+                read_embeddings(path), train, test, sizes(job.settings.sizes, task, job),
+                job.settings.subsets, job.seed, final=True, classes=task.classes, name=path.stem,
+            )
+            for path in sorted(folder.glob("*.parquet"))
+        ]
+    )  # fmt: skip
+
+
+def _labels(task: Downstream, rows: npt.NDArray[np.int64]) -> dict[str, int]:
+    return {task.galaxies.ids[row]: int(task.labels[row]) for row in rows}
+
+
+def sizes(wanted: tuple[int | str, ...], task: Downstream, job: "Job") -> list[int | str]:
+    """Give the numbers of labels that the task has enough galaxies for."""
+    labels = task.labels[task.train_indices()]
+    counts = np.bincount(labels)
+    usable = int(counts[counts > 0].min() * (counts > 0).sum()) if task.balance else len(labels)
+    largest = usable * (job.settings.folds - 1) // job.settings.folds - len(counts)
+    least = 2 * int((counts > 0).sum())
+    return [n for n in wanted if n == "all" or least <= int(n) <= largest]
+
+
+def representations(job: "Job", task: Downstream, schema: Schema) -> dict[str, pa.Table]:
+    """Embed a task's galaxies by every arm and baseline, reading back what is on disk."""
+    from hoag.protocol import PRETRAINED_ARMS
+
+    def trained(arm: str) -> Callable[[], pa.Table]:
+        return lambda: _embed(
+            job, task, load(run_folder(job, arm), which=job.settings.checkpoint, device=job.device)
+        )
+
+    makers: dict[str, Callable[[], pa.Table]] = {arm: trained(arm) for arm in PRETRAINED_ARMS}
+    recipe = job.settings.recipe("hybrid", job.seed)
+    makers[RANDOM] = lambda: _embed(job, task, random_model(recipe, schema, device=job.device))
+    makers[PIXELS] = lambda: _pixels(task, job.settings.pixels)
+    tables = {}
+    for arm, make in makers.items():
+        path = job.out / "embeddings" / task.name / f"{arm}.parquet"
+        if not path.exists():
+            write_embeddings(make(), path)
+        tables[arm] = read_embeddings(path)
+    return tables
+
+
+def _embed(job: "Job", task: Downstream, model: Model) -> pa.Table:
+    return model.embed(task.galaxies, symmetries=job.settings.symmetries)
+
+
+def _pixels(task: Downstream, size: int) -> pa.Table:
+    everyone = np.arange(len(task.galaxies))
+    flat = task.galaxies.pixels(everyone, size).reshape(len(everyone), -1)
+    return make_table(task.galaxies.ids, flat.astype(np.float32) / 255, {"pixels": size})
+
+
+def judge_direct(job: "Job", task: Downstream, probed: Curve) -> Curve:
+    """Train Direct end to end on a few of the very folds and subsets the probes used."""
+    settings = job.settings
+    halves = task.protocol == "halves"
+    trials = make_trials(
+        list(probed.ids), probed.labels, sizes(settings.direct_sizes, task, job), settings.folds,
+        settings.subsets if halves else 1, job.seed, balance=task.balance,
+        repeats=1 if halves else settings.repeats,
+    )  # fmt: skip
+    chosen = [t for t in trials if t.repeat == 0 and t.subset == 0 and t.fold < settings.direct_trials]
+    row_of = {name: row for row, name in enumerate(task.galaxies.ids)}
+    rows = np.array([row_of[name] for name in probed.ids])
+    chances = [
+        _direct_trial(job, task, trial, rows, probed.labels)
+        for trial in progress(chosen, f"direct on {task.name}", unit="trials")
+    ]
+    return Curve.from_predictions(
+        probed.ids, probed.labels, probed.classes, chosen, chances, "direct"
+    )
+
+
+def _direct_trial(
+    job: "Job", task: Downstream, trial: Trial, rows: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Train on a trial's labels, a fifth of them kept for early stop; predict the held-out fold."""
+    name = "-".join(str(part) for part in trial.key)
+    path = job.out / "direct" / task.name / f"{name}.parquet"
+    if path.exists():
+        return _chances(path, len(trial.test_index))
+    learned, kept = _inner_split(trial.train_index, labels)
+    recipe = _direct_recipe(job, len(learned))
+    folder = path.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    fit(
+        recipe, task.galaxies.take(rows[learned]), task.galaxies.take(rows[kept]), folder,
+        train_labels=labels[learned], validation_labels=labels[kept], classes=list(task.classes),
+        device=job.device, quiet=True,
+    )  # fmt: skip
+    model = load(folder, which="best", device=job.device)
+    tested = task.galaxies.take(rows[trial.test_index])
+    chances = model.classify(tested, quiet=True)
+    write_embeddings(make_table(tested.ids, chances, {"trial": list(trial.key)}), path)
+    steps = {"trial": list(trial.key), "recipe": recipe.to_dict()}
+    write_json(path.with_suffix(".json"), steps)
+    shutil.rmtree(folder)
+    return chances
+
+
+def _chances(path: Path, count: int) -> npt.NDArray[np.float32]:
+    from hoag.embedding import vectors
+
+    chances = vectors(read_embeddings(path))
+    assert len(chances) == count, path
+    return chances
+
+
+def _inner_split(
+    rows: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Keep a fifth of each class, one galaxy at least, for validation; the rest is learned from."""
+    kept = []
+    for number in np.unique(labels[rows]):
+        members = rows[labels[rows] == number]
+        kept.append(members[: max(1, len(members) // 5)])
+    validation = np.concatenate(kept)
+    return np.setdiff1d(rows, validation), np.sort(validation)
+
+
+def _direct_recipe(job: "Job", labels: int) -> Recipe:
+    settings = job.settings
+    recipe = settings.recipe("direct", job.seed)
+    batch = min(recipe.batch.size, labels)
+    low, high = settings.direct_steps
+    steps = int(np.clip(settings.direct_epochs * labels // batch, low, high))
+    return recipe.changed(
+        {
+            "batch.size": batch,
+            "training.steps": steps,
+            "training.validate_every": max(1, steps // 10),
+            "training.save_every": steps,
+            "training.log_every": steps,
+            **{k: v for k, v in settings.direct.items() if k.startswith("training.")},
+        }
+    )
