@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hoag import splits
-from hoag.answers import votes_from_table
 from hoag.catalogue import require_columns
 from hoag.console import say
 from hoag.errors import HoagError
-from hoag.stores import Store
-from hoag.writing import write_galaxies as write_galaxies
+from hoag.stores import Selection, Store
+from hoag.writing import write_galaxies
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,26 +66,22 @@ class Galaxies:
     def __init__(
         self,
         table: pa.Table,
-        stores: Sequence[Store],
-        store_of: npt.NDArray[np.int32],
-        row_of: npt.NDArray[np.int64],
+        images: Selection,
         schema: Schema,
         votes: npt.NDArray[np.int32],
         groups: npt.NDArray[np.object_] | None = None,
     ):
         self.table, self.schema = table, schema
-        self._stores, self._store_of, self._row_of = tuple(stores), store_of, row_of
-        self._votes, self._groups = votes, groups
+        self._images, self._votes, self._groups = images, votes, groups
 
     def __len__(self) -> int:
         return self.table.num_rows
 
     def __getitem__(self, index: int) -> Galaxy:
         index = range(len(self))[index]
-        store = self._stores[self._store_of[index]]
         return Galaxy(
             id_str=self.ids[index],
-            image=store.decode(int(self._row_of[index]), self.ids[index], None),
+            image=self._images.decode(index, self.ids[index]),
             votes=self.votes[index],
             row=self.table.slice(index, 1).to_pylist()[0],
         )
@@ -97,7 +92,7 @@ class Galaxies:
     def __repr__(self) -> str:
         return (
             f"Galaxies({len(self):,}, {int(self.labelled.sum()):,} with votes, "
-            f"from {', '.join(store.name for store in self._stores)})"
+            f"from {', '.join(store.name for store in self._images.stores)})"
         )
 
     @cached_property
@@ -121,8 +116,7 @@ class Galaxies:
     @cached_property
     def labelled(self) -> npt.NDArray[np.bool_]:
         """Whether a galaxy has any vote; (n,) bool."""
-        labelled: npt.NDArray[np.bool_] = self._votes.any(axis=1)
-        return labelled
+        return np.asarray(self._votes.any(axis=1))
 
     @cached_property
     def campaign(self) -> npt.NDArray[np.str_]:
@@ -180,10 +174,12 @@ class Galaxies:
         """Galaxies at some positions, in that order, sharing stores and decoded images."""
         chosen = np.asarray(indices, np.int64).reshape(-1)
         return Galaxies(
-            self.table.take(chosen), self._stores, self._store_of[chosen], self._row_of[chosen],
-            self.schema, self._votes[chosen],
+            self.table.take(chosen),
+            self._images.take(chosen),
+            self.schema,
+            self._votes[chosen],
             None if self._groups is None else self._groups[chosen],
-        )  # fmt: skip
+        )
 
     def where(self, mask: npt.ArrayLike) -> Galaxies:
         """Galaxies for which a (n,) bool mask is True, in their order."""
@@ -196,27 +192,23 @@ class Galaxies:
 
     def with_groups(self, keys: Sequence[str] | npt.NDArray[np.object_]) -> Galaxies:
         """Give the same galaxies with other group keys, say joint ones of several tables."""
-        groups = np.array(list(keys), dtype=object)
-        return Galaxies(
-            self.table, self._stores, self._store_of, self._row_of, self.schema, self._votes, groups
-        )
+        return self._with(self._votes, np.array(list(keys), dtype=object))
 
     def without_votes(self) -> Galaxies:
         """Give the same galaxies as if nobody had been asked about them."""
-        return Galaxies(
-            self.table, self._stores, self._store_of, self._row_of, self.schema,
-            np.zeros_like(self._votes), self._groups,
-        )  # fmt: skip
+        return self._with(np.zeros_like(self._votes), self._groups)
+
+    def _with(
+        self, votes: npt.NDArray[np.int32], groups: npt.NDArray[np.object_] | None
+    ) -> Galaxies:
+        return Galaxies(self.table, self._images, self.schema, votes, groups)
 
     def prepare(self, size: int | None = None) -> None:
         """Open the images and reserve memory for those decoded at `size`.
 
         Worked through before worker processes start, so that they share both.
         """
-        for number in np.unique(self._store_of):
-            self._stores[number].images.prepare()
-            if size is not None:
-                self._stores[number].cache(size)
+        self._images.prepare(size)
 
     def pixels(self, indices: npt.ArrayLike, size: int) -> npt.NDArray[np.uint8]:
         """Square images of some galaxies, decoded with antialiasing and kept when memory allows.
@@ -239,13 +231,8 @@ class Galaxies:
             If an image is missing or damaged.
         """
         chosen = np.asarray(indices, np.int64).reshape(-1)
-        stores, rows = self._store_of[chosen], self._row_of[chosen]
-        out = np.empty((len(chosen), 3, size, size), np.uint8)
-        for number in np.unique(stores):
-            here = np.flatnonzero(stores == number)
-            ids = [self.ids[i] for i in chosen[here]]
-            out[here] = self._stores[number].pixels(rows[here], ids, size)
-        return out
+        ids = self.ids
+        return self._images.pixels(chosen, [ids[index] for index in chosen.tolist()], size)
 
     @cached_property
     def hash(self) -> str:
@@ -253,11 +240,7 @@ class Galaxies:
         digest = hashlib.blake2b(digest_size=16)
         digest.update("\n".join([*self.schema.columns, "", *self.ids]).encode())
         digest.update(np.ascontiguousarray(self._votes, "<i4").tobytes())
-        lengths = np.zeros(len(self), "<i8")
-        for number in np.unique(self._store_of):
-            here = self._store_of == number
-            lengths[here] = self._stores[number].lengths[self._row_of[here]]
-        digest.update(lengths.tobytes())
+        digest.update(self._images.lengths().astype("<i8").tobytes())
         return digest.hexdigest()
 
 
@@ -274,8 +257,6 @@ def concatenate(parts: Sequence[Galaxies]) -> Galaxies:
     if not parts:
         raise HoagError("no galaxies to join: the list is empty")
     first = parts[0]
-    stores = list(dict.fromkeys(store for part in parts for store in part._stores))
-    numbers = [np.array([stores.index(s) for s in part._stores], np.int32) for part in parts]
     if any(part.schema.hash != first.schema.hash for part in parts):
         raise HoagError("galaxies with votes by different schemas cannot be joined")
     _refuse_shared_ids(parts)
@@ -286,9 +267,7 @@ def concatenate(parts: Sequence[Galaxies]) -> Galaxies:
     grouped = any(part._groups is not None for part in parts)
     return Galaxies(
         table.combine_chunks(),
-        stores,
-        np.concatenate([n[part._store_of] for n, part in zip(numbers, parts, strict=True)]),
-        np.concatenate([part._row_of for part in parts]),
+        Selection.join([part._images for part in parts]),
         first.schema,
         np.concatenate([part.votes for part in parts]),
         np.concatenate([part.groups for part in parts]) if grouped else None,
@@ -298,45 +277,14 @@ def concatenate(parts: Sequence[Galaxies]) -> Galaxies:
 def _refuse_shared_ids(parts: Sequence[Galaxies]) -> None:
     seen: dict[str, Store] = {}
     for part in parts:
-        for id_str, number in zip(part.ids, part._store_of, strict=True):
-            store = part._stores[number]
+        for index, id_str in enumerate(part.ids):
+            store = part._images.store(index)
             if id_str in seen:
                 raise HoagError(
                     f"galaxy '{id_str}' is in both {seen[id_str].name} and {store.name}; ids must "
                     "be unique, so drop one"
                 )
             seen[id_str] = store
-
-
-def galaxies_of_table(
-    table: pa.Table, store: Store, schema: Schema, id_column: str = "id_str"
-) -> Galaxies:
-    """Make galaxies of a table and its images, checking ids and votes.
-
-    Raises
-    ------
-    HoagError
-        If the table is empty, an id is missing or repeated, or a vote is odd.
-    """
-    require_columns(table.column_names, [id_column], f"{store.name} (pass id_column= for the ids)")
-    if table.num_rows == 0:
-        raise HoagError(f"{store.name}: has no rows")
-    if id_column != "id_str":
-        table = table.rename_columns(
-            ["id_str" if name == id_column else name for name in table.column_names]
-        )
-    first: dict[str, int] = {}
-    for row, id_str in enumerate(table["id_str"].to_pylist()):
-        if not id_str:
-            raise HoagError(f"{store.name}: column '{id_column}', row {row}: the id is missing")
-        if first.setdefault(id_str, row) != row:
-            raise HoagError(
-                f"{store.name}: column '{id_column}', rows {first[id_str]} and {row}: both are "
-                f"'{id_str}'; ids must be unique"
-            )
-    votes = votes_from_table(table, schema, store.name)
-    rows = np.arange(table.num_rows)
-    return Galaxies(table, [store], np.zeros(len(rows), np.int32), rows, schema, votes)
 
 
 def open(

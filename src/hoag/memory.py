@@ -25,13 +25,20 @@ def _machine() -> int:
 
 
 def _container() -> int:
-    places = [
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ]
-    for limit, used in places:
+    for folder, limit, used, cache in (
+        (_CGROUP, "memory.max", "memory.current", "inactive_file"),
+        (
+            _CGROUP / "memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
+    ):
         try:
-            return int((_CGROUP / limit).read_text()) - int((_CGROUP / used).read_text())
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            # Cached files count as used, but are given up when memory is asked for.
+            busy = int((folder / used).read_text()) - int(stat.get(cache, 0))
+            return int((folder / limit).read_text()) - busy
         except (OSError, ValueError):  # absent, or "max"
             continue
     return 1 << 62

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from hoag.answers import votes_from_table
 from hoag.arrow_copy import ParquetImages
 from hoag.catalogue import (
     PARQUET,
@@ -18,13 +17,16 @@ from hoag.catalogue import (
     list_names,
     plain_types,
     read_table,
+    require_columns,
 )
 from hoag.console import say
 from hoag.errors import HoagError
-from hoag.galaxies import Galaxies, concatenate, galaxies_of_table
-from hoag.stores import ColumnImages, ImageFiles, Images, NoImages, Store
+from hoag.galaxies import Galaxies, concatenate
+from hoag.stores import ColumnImages, ImageFiles, Images, NoImages, Selection, Store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from hoag.schema import Schema
 
 Place = str | Path
@@ -102,7 +104,7 @@ def _open_parquet(
     parts = [_checked(shard, schema, id_column) for shard in shards]
     joined = concatenate(parts) if len(parts) > 1 else parts[0]
     store = Store(ParquetImages(shards, arrow, id_column), len(joined), name)
-    return _in_store(joined, store)
+    return Galaxies(joined.table, Selection.of(store), schema, joined.votes)
 
 
 def _checked(path: Path, schema: Schema, id_column: str) -> Galaxies:
@@ -111,21 +113,19 @@ def _checked(path: Path, schema: Schema, id_column: str) -> Galaxies:
     return galaxies_of_table(table, store, schema, id_column)
 
 
-def _in_store(galaxies: Galaxies, store: Store) -> Galaxies:
-    n = len(galaxies)
-    return Galaxies(
-        galaxies.table,
-        [store],
-        np.zeros(n, np.int32),
-        np.arange(n),
-        galaxies.schema,
-        galaxies.votes,
-    )
+class HubImages(ColumnImages):
+    """Images of a data set of the Hub, mapped from the files `datasets` keeps."""
+
+    def __init__(self, dataset: Any, name: str):
+        super().__init__(dataset.data.table["image"], name)
+        self.dataset = dataset
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HubImages, (self.dataset, self.name)  # which knows its files and is mapped again
 
 
 def _open_hub(name: str, schema: Schema, id_column: str) -> Galaxies:
     import datasets
-    import pyarrow as pa
 
     say(f"{name}: no such file here, so taken for a data set of the Hugging Face Hub; its files "
         f"are kept in {datasets.config.HF_DATASETS_CACHE}")  # fmt: skip
@@ -139,7 +139,37 @@ def _open_hub(name: str, schema: Schema, id_column: str) -> Galaxies:
         ) from None
     sets = [part.cast_column("image", datasets.Image(decode=False)) for part in parts.values()]
     whole = datasets.concatenate_datasets(sets).flatten_indices()
-    data: pa.Table = whole.data.table
+    data = whole.data.table
     table = plain_types(data.drop_columns(["image"]), (*TEXT_COLUMNS, id_column), name)
-    store = Store(ColumnImages(data["image"], name), data.num_rows, name)
+    store = Store(HubImages(whole, name), data.num_rows, name)
     return galaxies_of_table(table, store, schema, id_column)
+
+
+def galaxies_of_table(
+    table: pa.Table, store: Store, schema: Schema, id_column: str = "id_str"
+) -> Galaxies:
+    """Make galaxies of a table and its images, checking ids and votes.
+
+    Raises
+    ------
+    HoagError
+        If the table is empty, an id is missing or repeated, or a vote is odd.
+    """
+    require_columns(table.column_names, [id_column], f"{store.name} (pass id_column= for the ids)")
+    if table.num_rows == 0:
+        raise HoagError(f"{store.name}: has no rows")
+    if id_column != "id_str":
+        table = table.rename_columns(
+            ["id_str" if name == id_column else name for name in table.column_names]
+        )
+    first: dict[str, int] = {}
+    for row, id_str in enumerate(table["id_str"].to_pylist()):
+        if not id_str:
+            raise HoagError(f"{store.name}: column '{id_column}', row {row}: the id is missing")
+        if first.setdefault(id_str, row) != row:
+            raise HoagError(
+                f"{store.name}: column '{id_column}', rows {first[id_str]} and {row}: both are "
+                f"'{id_str}'; ids must be unique"
+            )
+    votes = votes_from_table(table, schema, store.name)
+    return Galaxies(table, Selection.of(store), schema, votes)

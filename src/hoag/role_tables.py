@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Downstream(NamedTuple):
-    """Galaxies of a task: labels (n,) int64 into `classes`, group keys (n,) for halves and folds."""
+    """Galaxies of a task: labels (n,) int64 into `classes`, group keys (n,)."""
 
     galaxies: Galaxies
     labels: npt.NDArray[np.int64]
@@ -138,7 +138,7 @@ def load_downstream(task: DownstreamTask, schema: Schema | None = None) -> Downs
         chosen &= splits.split_names(groups) == task.split
     if not chosen.any():
         raise HoagError(f"{where}: no galaxy has both a label and an image")
-    values = [value for value, has in zip(known, chosen, strict=True) if has]
+    values = [v for v, has in zip(known, chosen, strict=True) if has and v is not None]
     classes = _classes(values, task.classes, where)
     labels = np.array([classes.index(value) for value in values], np.int64)
     left_out = [

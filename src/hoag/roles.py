@@ -212,8 +212,8 @@ def _task(entry: _Entry, folder: Path, source: Tables) -> DownstreamTask:
     )
     if must_keep_out and not task.keep_out:
         raise HoagError(
-            f"{entry.where}: with protocol 'repeated' every galaxy is tested, so keep_out cannot be "
-            'false; leave it out, or set split = "test"'
+            f"{entry.where}: with protocol 'repeated' every galaxy is tested, so keep_out cannot "
+            'be false; leave it out, or set split = "test"'
         )
     for table in task.labels:
         wanted = [task.key, task.label, *_columns(task.where)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -182,6 +183,77 @@ class Store:
         if self._lengths is None:
             self._lengths = self.images.lengths()
         return self._lengths
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Images of chosen rows of one or many stores, in a fixed order.
+
+    Attributes
+    ----------
+    stores
+        The stores.
+    store_of, row_of
+        (n,) int64: the store of each image, and its row there.
+    """
+
+    stores: tuple[Store, ...]
+    store_of: Rows
+    row_of: Rows
+
+    @classmethod
+    def of(cls, store: Store) -> Selection:
+        """Select all of one store."""
+        return cls((store,), np.zeros(store.n, np.int64), np.arange(store.n))
+
+    @classmethod
+    def join(cls, parts: Sequence[Selection]) -> Selection:
+        """Put selections one after another; a store that several share stays one."""
+        stores = list(dict.fromkeys(store for part in parts for store in part.stores))
+        numbers = [
+            np.array([stores.index(s) for s in part.stores])[part.store_of] for part in parts
+        ]
+        rows = np.concatenate([part.row_of for part in parts])
+        return cls(tuple(stores), np.concatenate(numbers), rows)
+
+    def take(self, chosen: Rows) -> Selection:
+        """Select some of these, in the order given."""
+        return Selection(self.stores, self.store_of[chosen], self.row_of[chosen])
+
+    def store(self, index: int) -> Store:
+        """Store of one image."""
+        return self.stores[int(self.store_of[index])]
+
+    def decode(self, index: int, id_str: str) -> npt.NDArray[np.uint8]:
+        """Decode one image as it is stored; (height, width, 3) uint8."""
+        return self.store(index).decode(int(self.row_of[index]), id_str, None)
+
+    def pixels(self, chosen: Rows, ids: Sequence[str], size: int) -> npt.NDArray[np.uint8]:
+        """Decode images, given with their ids; (k, 3, size, size) uint8."""
+        stores, rows = self.store_of[chosen], self.row_of[chosen]
+        numbers = np.unique(stores)
+        if len(numbers) == 1:
+            return self.stores[int(numbers[0])].pixels(rows, ids, size)
+        out = np.empty((len(chosen), 3, size, size), np.uint8)
+        for number in numbers:
+            here = np.flatnonzero(stores == number)
+            out[here] = self.stores[int(number)].pixels(rows[here], [ids[int(i)] for i in here], size)
+        return out
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Size of each encoded image in bytes; (n,) int64."""
+        lengths = np.zeros(len(self.row_of), np.int64)
+        for number in np.unique(self.store_of):
+            here = self.store_of == number
+            lengths[here] = self.stores[int(number)].lengths[self.row_of[here]]
+        return lengths
+
+    def prepare(self, size: int | None) -> None:
+        """Open the images, and make the caches for one size if it is given."""
+        for number in np.unique(self.store_of):
+            self.stores[int(number)].images.prepare()
+            if size is not None:
+                self.stores[int(number)].cache(size)
 
 
 def _channels_first(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
