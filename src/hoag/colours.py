@@ -18,10 +18,10 @@ _YIQ = torch.tensor(
 )
 _RGB = torch.linalg.inv(_YIQ)
 _WEIGHTS = _YIQ[0].float()
-# RGB to its luma, to its chroma, and to its chroma turned by 90 degrees.
+# RGB to its luma, to its chroma, and to its chroma turned by 90 degrees, red to yellow.
 _LUMA = torch.outer(_RGB[:, 0], _YIQ[0]).float()
 _CHROMA = (_RGB[:, 1:] @ _YIQ[1:]).float()
-_TURNED = (torch.outer(_RGB[:, 2], _YIQ[1]) - torch.outer(_RGB[:, 1], _YIQ[2])).float()
+_TURNED = (torch.outer(_RGB[:, 1], _YIQ[2]) - torch.outer(_RGB[:, 2], _YIQ[1])).float()
 
 
 def colour_matrix(

@@ -182,10 +182,10 @@ class Views:
         """Reduce frames much larger than the view, antialiased, before the warp samples them."""
         largest = math.ceil(_COARSEST * self.size / math.sqrt(self.settings.area[1]))
         if min(images.shape[2:]) <= largest:
-            return images.float().mul_(1 / 255)
+            return images.float().div_(255)
         scale = largest / min(images.shape[2:])
         height, width = (max(1, round(side * scale)) for side in images.shape[2:])
-        return _antialiased(images.float().mul_(1 / 255), height, width)
+        return _antialiased(images.float().div_(255), height, width)
 
     def _coloured(self, views: Tensor, draws: dict[str, Tensor]) -> Tensor:
         chosen = self.settings
@@ -281,7 +281,7 @@ def _check_images(images: Tensor) -> None:
 
 
 def _resized(images: Tensor, size: int) -> Tensor:
-    views = images.float().mul_(1 / 255)
+    views = images.float().div_(255)
     if images.shape[2:] == (size, size):
         return views
     return _antialiased(views, size, size).clamp_(0.0, 1.0)
