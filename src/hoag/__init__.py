@@ -4,6 +4,8 @@ The names below are the public face. They are imported when first used, so that 
 ``hoag --help`` stay quick.
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,10 @@ _HOMES = {
     "simulate": "simulator",
     "train": "training",
 }
+
+if sys.platform == "darwin":
+    # torch reads this when it is loaded, so any later is too late.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 
 def __getattr__(name: str) -> Any:

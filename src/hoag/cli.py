@@ -298,9 +298,9 @@ def recipe_show(recipe: str, *overrides: str) -> None:
 @app.command
 def doctor() -> None:
     """Say what hoag finds on this machine: versions, devices, memory, disk."""
-    from hoag.health import examine
+    from hoag.health import describe, examine
 
-    print(examine())
+    print(describe(examine()))
 
 
 @app.command
