@@ -1,21 +1,48 @@
 """A campaign's decision tree, drawn with box lines for the terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hoag.campaigns import Campaign, Question
 
+if TYPE_CHECKING:
+    from hoag.schema import Schema
 
-def drawn_campaign(campaign: Campaign, questions: Sequence[Question]) -> str:
-    """Draw the questions of one campaign, each under the answer that leads to it.
 
-    A question whose answers lead nowhere shows them on its own line. A question with several
-    parents is drawn once, at the left, with the answers after which it is asked written below.
+def draw_tree(schema: "Schema", campaign: str | None = None) -> str:
+    """Draw the decision trees of a schema, or of one of its campaigns, for the terminal.
+
+    Questions end in "?", answers hang below them, and a question hangs below the answer after
+    which it is asked. One that has several parents is drawn once, with their names below it.
+
+    Parameters
+    ----------
+    schema
+        The schema.
+    campaign
+        A campaign (column suffix), or None for all.
 
     Returns
     -------
     str
         Lines without a line break at the end.
+
+    Raises
+    ------
+    HoagError
+        If the schema has no such campaign.
     """
+    shown = schema if campaign is None else schema.select(campaign)
+    about = {one.name: one for one in shown.about}
+    return "\n\n".join(
+        _drawn_campaign(
+            about.get(name, Campaign(name)), [q for q in shown.questions if q.campaign == name]
+        )
+        for name in shown.campaigns
+    )
+
+
+def _drawn_campaign(campaign: Campaign, questions: Sequence[Question]) -> str:
     answers = sum(len(question.answers) for question in questions)
     lines = [
         " · ".join(filter(None, (campaign.name, campaign.title, campaign.survey))),

@@ -25,7 +25,7 @@ from hoag.campaigns import (
     parse_campaign,
     read_toml,
 )
-from hoag.decision_trees import drawn_campaign
+from hoag.decision_trees import draw_tree
 from hoag.errors import HoagError
 from hoag.files import read_json
 
@@ -290,39 +290,6 @@ def _joined(parts: Sequence[Schema], sources: Sequence[str]) -> Schema:
         tuple(question for part in parts for question in part.questions),
         tuple(campaign for part in parts for campaign in part.about),
         parts[0].version if len(parts) == 1 else "",
-    )
-
-
-def draw_tree(schema: Schema, campaign: str | None = None) -> str:
-    """Draw the decision trees of a schema, or of one of its campaigns, for the terminal.
-
-    Questions end in "?", answers hang below them, and a question hangs below the answer after
-    which it is asked. One that has several parents is drawn once, with their names below it.
-
-    Parameters
-    ----------
-    schema
-        The schema.
-    campaign
-        A campaign (column suffix), or None for all.
-
-    Returns
-    -------
-    str
-        Lines without a line break at the end.
-
-    Raises
-    ------
-    HoagError
-        If the schema has no such campaign.
-    """
-    shown = schema if campaign is None else schema.select(campaign)
-    about = {one.name: one for one in shown.about}
-    return "\n\n".join(
-        drawn_campaign(
-            about.get(name, Campaign(name)), [q for q in shown.questions if q.campaign == name]
-        )
-        for name in shown.campaigns
     )
 
 
