@@ -1,0 +1,239 @@
+"""The report: one page that holds every figure, table, setting and command of a protocol's run.
+
+The page needs nothing from outside itself. Charts stand in it as SVG, in the page's fonts and inks,
+so that they are sharp at any size and follow the reader's light or dark mode.
+"""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hoag.errors import HoagError
+from hoag.figure_style import ARMS, FAINT, GRID, INK, arm_styles, svg_text
+from hoag.files import written_whole
+
+TEMPLATE = "report.html.j2"
+_METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "auc": "AUC"}
+_SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
+
+
+def write_report(results: Mapping[str, Any], figures: Mapping[str, Any], out: str | Path) -> Path:
+    """Write the page of a protocol's results.
+
+    Parameters
+    ----------
+    results
+        What results.json holds: stamp, settings, dataset, tasks (each with its curve and paired
+        differences), arms (each with recipe, command and history), fig2, caveats, commands.
+    figures
+        matplotlib Figures, or the bytes of PNG, JPEG, WebP or SVG, by place: ``fig1/TASK``,
+        ``fig2``, ``gallery/TASK/ARM``, ``posteriors/ARM`` and ``training``; any others go to the
+        end under their names.
+    out
+        The page's path, or the folder for a ``report.html``.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    HoagError
+        If the results lack a part that the page is about, or a figure is of no known kind.
+    """
+    import jinja2
+
+    missing = [part for part in ("stamp", "tasks", "caveats") if part not in results]
+    if missing:
+        raise HoagError(
+            f"the results have no {missing[0]!r}; the report needs what results.json has"
+        )
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters |= {"percent": _percent, "points": _points, "number": _number}
+    page = environment.get_template(TEMPLATE).render(
+        results=results,
+        title=f"Label efficiency on {results.get('dataset', {}).get('name', 'galaxies')}",
+        summary=summary_sentences(results),
+        tasks=[_task(task, figures) for task in results["tasks"]],
+        arms=_arms(results.get("arms", {})),
+        shown={name: _embedded(name, figure) for name, figure in figures.items()},
+        posteriors=[name for name in figures if name.startswith("posteriors")],
+        others=[name for name in figures if not _has_a_place(name)],
+        settings=list(_flat(results.get("settings", {}))),
+        provenance=list(_flat(results["stamp"])),
+        colours={style.colour.lstrip("#"): style.colour for style in ARMS.values()},
+    )
+    out = Path(out)
+    path = out if out.suffix == ".html" else out / "report.html"
+    with written_whole(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def summary_sentences(results: Mapping[str, Any]) -> list[str]:
+    """Say in plain words what the numbers show, task by task, intervals and doubts with them."""
+    sentences = []
+    for task in results["tasks"]:
+        rows = task["curve"]
+        everywhere = _sizes_of_most_arms(rows)
+        for size in dict.fromkeys((everywhere[0], everywhere[-1])):
+            sentences.append(_best_sentence(task["name"], size, rows))
+        sentences += _paired_sentences(task)
+    return sentences
+
+
+def _sizes_of_most_arms(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Sizes at which as many arms were measured as at any."""
+    counts: dict[int, int] = {}
+    for row in rows:
+        counts[row["size"]] = counts.get(row["size"], 0) + 1
+    return sorted(size for size, count in counts.items() if count == max(counts.values()))
+
+
+def _best_sentence(task: str, size: int, rows: Sequence[Mapping[str, Any]]) -> str:
+    own = sorted((row for row in rows if row["size"] == size), key=lambda row: -row["accuracy"])
+    styles = arm_styles([row["arm"] for row in rows])
+    first = own[0]
+    text = (
+        f"{task}, {size:,} labels: {styles[first['arm']].label} names {_percent(first['accuracy'])} % "
+        f"of held-out galaxies rightly ({_percent(first['accuracy_low'])} to "
+        f"{_percent(first['accuracy_high'])})"
+    )
+    others = [f"{styles[row['arm']].label} {_percent(row['accuracy'])} %" for row in own[1:]]
+    return text + (f"; then {', '.join(others)}." if others else ".")
+
+
+def _paired_sentences(task: Mapping[str, Any]) -> Iterator[str]:
+    pairs: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in task.get("paired", ()):
+        if row.get("metric", "accuracy") == "accuracy":
+            pairs.setdefault((row["a"], row["b"]), []).append(row)
+    for (a, b), rows in pairs.items():
+        styles = arm_styles([a, b])
+        ahead = sum(row["low"] > 0 for row in rows)
+        behind = sum(row["high"] < 0 for row in rows)
+        unclear = len(rows) - ahead - behind
+        found = [
+            f"{verb} at {count} of {len(rows)} sizes"
+            for verb, count in (("is ahead", ahead), ("is behind", behind),
+                                ("cannot be told apart", unclear))
+            if count
+        ]  # fmt: skip
+        yield f"{task['name']}: {styles[a].label} against {styles[b].label} {', '.join(found)}."
+
+
+def _task(task: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a task's rows out as tables: a line an arm, a column a size."""
+    rows = task["curve"]
+    sizes = sorted({row["size"] for row in rows})
+    arms = arm_styles(list(dict.fromkeys(row["arm"] for row in rows)))
+    cells = {(row["arm"], row["size"]): row for row in rows}
+    best = {size: max(row["accuracy"] for row in rows if row["size"] == size) for size in sizes}
+    tables = [
+        {
+            "metric": metric,
+            "title": title,
+            "lines": [(style, [cells.get((arm, size)) for size in sizes])
+                      for arm, style in arms.items()],
+        }
+        for metric, title in _METRICS.items()
+        if metric in rows[0]
+    ]  # fmt: skip
+    prefix = f"gallery/{task['name']}/"
+    found = {name: name.removeprefix(prefix) for name in figures if name.startswith(prefix)}
+    return {
+        **task,
+        "sizes": sizes,
+        "tables": tables,
+        "best": best,
+        "pairs": _pairs(task.get("paired", ()), sizes),
+        "fig1": f"fig1/{task['name']}",
+        "galleries": [(name, arm_styles([arm])[arm]) for name, arm in found.items()],
+    }
+
+
+def _pairs(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
+    own = [row for row in rows if row.get("metric", "accuracy") == "accuracy"]
+    kept = [size for size in sizes if any(row["size"] == size for row in own)]
+    lines: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    for row in own:
+        lines.setdefault((row["a"], row["b"]), {})[row["size"]] = row
+    return {
+        "sizes": kept,
+        "lines": [
+            ([arm_styles([arm])[arm] for arm in pair], [cells.get(size) for size in kept])
+            for pair, cells in lines.items()
+        ],
+    }
+
+
+def _arms(arms: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    styles = arm_styles(list(arms))
+    return [
+        {**arm, "style": styles[name], "recipe": list(_flat(arm.get("recipe", {})))}
+        for name, arm in arms.items()
+    ]
+
+
+def _flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of nested settings."""
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        elif isinstance(value, list | tuple):
+            yield f"{above}{name}", ", ".join(str(part) for part in value)
+        else:
+            yield f"{above}{name}", "–" if value is None else value
+
+
+def _has_a_place(name: str) -> bool:
+    return name in ("fig2", "training") or name.split("/")[0] in ("fig1", "gallery", "posteriors")
+
+
+def _embedded(name: str, figure: Any) -> str:
+    """Markup of a figure that needs no other file: SVG as it is, pictures as data URIs."""
+    from markupsafe import Markup, escape
+
+    if isinstance(figure, bytes):
+        if b"<svg" in figure[:1000]:
+            encoded, kind = base64.b64encode(figure).decode(), "image/svg+xml"
+        else:
+            kind = next((k for start, k in _SIGNATURES.items() if figure.startswith(start)), "")
+            encoded = base64.b64encode(figure).decode()
+        if not kind:
+            raise HoagError(f"figure {name!r} is neither PNG, JPEG, WebP nor SVG")
+        source = f"data:{kind};base64,{encoded}"
+        return Markup(f'<img class="picture" alt="{escape(name)}" src="{source}">')
+    if not hasattr(figure, "savefig"):
+        raise HoagError(f"figure {name!r} is a {type(figure).__name__}; give a Figure or bytes")
+    drawn = _themed(svg_text(figure, salt=name))
+    opening = f'<svg role="img" aria-label="{escape(name)}"'
+    return Markup(drawn.replace("<svg", opening, 1))
+
+
+def _themed(svg: str) -> str:
+    """Let the page decide inks and fonts, so that a chart can be read in dark mode too."""
+    inks = {INK: "ink", FAINT: "faint", GRID: "grid"}
+    inks |= {style.colour: f"c-{style.colour.lstrip('#')}" for style in ARMS.values()}
+    for colour, variable in inks.items():
+        svg = svg.replace(f": {colour}", f": var(--{variable}, {colour})")
+    return re.sub(r"'DejaVu Sans'(, sans-serif)?", "var(--sans)", svg)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
