@@ -167,7 +167,7 @@ def _numbers_if_lossless(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.all(pc.match_substring_regex(column, pattern)).as_py() is True
 
     if column.null_count == len(column):
-        return column.cast(pa.null()) if len(column) else column
+        return pa.chunked_array([pa.nulls(len(column))])
     if every(r"^-?(0|[1-9][0-9]*)$"):
         try:
             return column.cast(pa.int64())

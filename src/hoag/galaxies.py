@@ -144,7 +144,8 @@ class Galaxies:
         if group == "sky":
             require_columns(self.table.column_names, ["ra", "dec"], "grouping by sky position")
             ra, dec = (self.table[name].to_numpy() for name in ("ra", "dec"))
-            keys = splits.group_keys(self.ids, ra=ra, dec=dec)
+            names = ", ".join(store.name for store in self._images.stores)
+            keys = splits.group_keys(self.ids, ra=ra, dec=dec, where=names)
             joined = len(self) - len(set(keys.tolist()))
             if joined:
                 say(f"{joined:,} galaxies lie within 5 arcsec of another and share its split")

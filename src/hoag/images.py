@@ -13,6 +13,7 @@ Pixels = npt.NDArray[np.uint8]
 
 # Anything else (FITS planes, floats) has no agreed stretch to 8 bits, so hoag does not guess one.
 FORMATS = ("JPEG", "PNG")
+_MARKERS = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND\xaeB`\x82"))  # start, end
 
 
 def decode(
@@ -93,11 +94,12 @@ def _content(data: bytes | memoryview | str | Path, where: str) -> bytes:
     content = bytes(data)
     if not content:
         raise HoagError(f"{where}: the image is empty (0 bytes); fetch it again or drop the row")
-    # Pillow forgives a JPEG whose last bytes are missing if the decoder happened to be done.
-    if content[:2] == b"\xff\xd8" and content.rfind(b"\xff\xd9", len(content) // 2) < 0:
-        raise HoagError(
-            f"{where}: the JPEG is cut short (no end marker); fetch it again or drop the row"
-        )
+    # Pillow forgives a file whose last bytes are missing if the decoder happened to be done.
+    for start, end in _MARKERS:
+        if content.startswith(start) and content.rfind(end, len(content) // 2) < 0:
+            raise HoagError(
+                f"{where}: the image is cut short (no end marker); fetch it again or drop the row"
+            )
     return content
 
 

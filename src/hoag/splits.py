@@ -46,7 +46,10 @@ def half_names(keys: Texts) -> npt.NDArray[np.str_]:
 
 
 def sky_pairs(
-    ra: npt.ArrayLike, dec: npt.ArrayLike, radius_arcsec: float = SKY_RADIUS
+    ra: npt.ArrayLike,
+    dec: npt.ArrayLike,
+    radius_arcsec: float = SKY_RADIUS,
+    where: str = "table",
 ) -> npt.NDArray[np.int64]:
     """Pairs of rows that lie within a radius of each other on the sky.
 
@@ -56,6 +59,8 @@ def sky_pairs(
         (n,) degrees; rows where either is not finite match nothing.
     radius_arcsec
         Largest separation of a pair.
+    where
+        Name of the table in error messages.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def sky_pairs(
         wrong = known[(values[known] < low) | (values[known] > high)]
         if len(wrong):
             raise HoagError(
-                f"column '{name}', row {wrong[0]}: {values[wrong[0]]:g} is not within "
+                f"{where}: column '{name}', row {wrong[0]}: {values[wrong[0]]:g} is not within "
                 f"{low:g} to {high:g} degrees"
             )
     lon, lat = np.radians(ra[known]), np.radians(dec[known])
@@ -92,6 +97,7 @@ def group_keys(
     ra: npt.ArrayLike | None = None,
     dec: npt.ArrayLike | None = None,
     radius_arcsec: float = SKY_RADIUS,
+    where: str = "table",
 ) -> npt.NDArray[np.object_]:
     """Key of the group each row belongs to.
 
@@ -109,6 +115,8 @@ def group_keys(
         (n,) degrees, NaN where unknown; None: no sky match.
     radius_arcsec
         Largest separation of two rows that are one object.
+    where
+        Name of the table in error messages.
 
     Returns
     -------
@@ -121,7 +129,7 @@ def group_keys(
     names = [None] * n if groups is None else list(groups)
     pairs = [_same(list(ids)), _same(names)]
     if ra is not None and dec is not None:
-        pairs.append(sky_pairs(ra, dec, radius_arcsec))
+        pairs.append(sky_pairs(ra, dec, radius_arcsec, where))
     component = _components(n, np.concatenate(pairs))
     smallest: dict[int, tuple[bool, str]] = {}
     for number, name, key in zip(component.tolist(), names, ids, strict=True):

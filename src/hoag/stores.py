@@ -237,7 +237,9 @@ class Selection:
         out = np.empty((len(chosen), 3, size, size), np.uint8)
         for number in numbers:
             here = np.flatnonzero(stores == number)
-            out[here] = self.stores[int(number)].pixels(rows[here], [ids[int(i)] for i in here], size)
+            out[here] = self.stores[int(number)].pixels(
+                rows[here], [ids[int(i)] for i in here], size
+            )
         return out
 
     def lengths(self) -> npt.NDArray[np.int64]:
