@@ -26,7 +26,7 @@ class Meter:
             total=total, initial=job.progress.step, desc=job.recipe.arm, unit=" steps",
             disable=not show, delay=2, mininterval=1.0, leave=False,
         )  # fmt: skip
-        self.waited = self.worked = 0.0
+        self.steps, self.waited, self.worked = 0, 0.0, 0.0
         self.last = time.perf_counter()
 
     def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -50,6 +50,7 @@ class Meter:
         progress.seconds += now - self.last
         self.worked += now - self.last
         self.last = now
+        self.steps += 1
         self.bar.set_postfix_str(
             f"{self.images_per_second:,.0f} galaxies/s, {self.wait_share:.0%} waiting, "
             f"loss {float(result['loss']):.3f}",
@@ -60,7 +61,7 @@ class Meter:
     @property
     def images_per_second(self) -> float:
         """Galaxies a second since this process began."""
-        return (self.bar.n - self.bar.initial or 1) * self.batch / max(self.worked, 1e-9)
+        return self.steps * self.batch / max(self.worked, 1e-9)
 
     @property
     def wait_share(self) -> float:

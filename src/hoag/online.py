@@ -4,7 +4,6 @@ They see the train half of a task only, and choose nothing unless a recipe asks 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +14,11 @@ from hoag.fitting import OnlineProbe
 from hoag.objectives import Objective
 from hoag.probing import make_trials, run_trials
 from hoag.recipe import Recipe
+from hoag.tasks import Task
 from hoag.views import evaluation_view
 
-if TYPE_CHECKING:
-    from hoag.roles import Downstream
 
-
-def make_online_probe(tasks: "Sequence[Downstream]", recipe: Recipe) -> OnlineProbe:
+def make_online_probe(tasks: Sequence[Task], recipe: Recipe) -> OnlineProbe:
     """Make the function that probes an objective's encoder on each task.
 
     Parameters
@@ -40,7 +37,7 @@ def make_online_probe(tasks: "Sequence[Downstream]", recipe: Recipe) -> OnlinePr
     """
     chosen = []
     for task in tasks:
-        usable = task.train_indices()
+        usable = task.open_rows
         first = usable[np.argsort(task.galaxies.keys[usable], kind="stable")]
         rows = np.sort(first[: recipe.probe.galaxies])
         chosen.append((task.name, task.galaxies.take(rows), task.labels[rows]))

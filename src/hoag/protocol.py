@@ -5,8 +5,9 @@ it was. What is run is a TOML file (``src/hoag/protocols``): sizes, budgets and 
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from hoag.errors import HoagError
 from hoag.files import read_json, write_json
 from hoag.provenance import full_stamp
 from hoag.recipe import Recipe, build_settings, load_recipe, option, read_toml
-from hoag.roles import Downstream, Roles, load_downstream, load_pretraining
+from hoag.roles import Pretraining, Roles, load_pretraining
+from hoag.tasks import Task, load_tasks
 
 PROTOCOLS = Path(__file__).parent / "protocols"
 PRETRAINED_ARMS = ("pretrained", "contrastive", "hybrid")
@@ -83,8 +85,8 @@ class Job:
     seed: int
     device: str
     roles: Roles
-    tasks: list[Downstream]
-    counts: dict[str, Any] = field(default_factory=dict)
+    tasks: list[Task]
+    pretraining: Pretraining
 
 
 def load_protocol(name: str | Path, changes: Mapping[str, Any] | None = None) -> ProtocolSettings:
@@ -147,32 +149,26 @@ def run_protocol(
         If `out` holds another run, or the data do not bear the protocol.
     """
     from hoag.results import write_results
-    from hoag.stages import judge, pretrain
+    from hoag.stages import judge, judge_final, pretrain
 
     out = Path(out)
     _claim(out, settings, seed, resume=resume)
-    tasks = [load_downstream(task) for task in roles.downstream]
+    tasks = load_tasks(roles)
     if not tasks:
         raise HoagError(f"{roles.name}: its dataset.toml names no downstream task, so nothing to judge")
-    job = Job(settings, out, seed, device, roles, tasks)
-    galaxies = load_pretraining(roles)
-    job.counts = {"pretraining": len(galaxies), "with votes": int(galaxies.labelled.sum())}
-    job.counts |= {f"labels of {task.name}": len(task.labels) for task in tasks}
-    pretrain(job, galaxies)
-    curves = {task.name: judge(job, task, galaxies.schema) for task in tasks}
-    finals = {}
-    if final:
-        from hoag.stages import judge_final
-
-        finals = {t.name: judge_final(job, t) for t in tasks if t.protocol == "halves"}
-    stamp = full_stamp(seed=seed, schema_hash=galaxies.schema.hash)
-    return write_results(job, galaxies, curves, finals, stamp, list(commands))
+    job = Job(settings, out, seed, device, roles, tasks, load_pretraining(roles))
+    schema = job.pretraining.galaxies.schema
+    pretrain(job, job.pretraining.galaxies)
+    curves = {task.name: judge(job, task, schema) for task in tasks}
+    finals = {t.name: judge_final(job, t) for t in tasks if final and t.halves}
+    stamp = full_stamp(seed=seed, schema_hash=schema.hash)
+    return write_results(job, curves, finals, stamp, list(commands))
 
 
 def _claim(out: Path, settings: ProtocolSettings, seed: int, *, resume: bool) -> None:
     """Record in protocol.json what `out` is for, or check that it is for this."""
     path = out / "protocol.json"
-    wanted = {"seed": seed, **_plain(dataclasses.asdict(settings))}
+    wanted = settings_dict(settings, seed)
     if path.exists():
         if not resume:
             raise HoagError(f"{out}: holds an earlier run; go on with --resume or choose another --out")
@@ -187,7 +183,7 @@ def _claim(out: Path, settings: ProtocolSettings, seed: int, *, resume: bool) ->
     write_json(path, wanted)
 
 
-def _plain(content: Any) -> Any:
-    import json
-
-    return json.loads(json.dumps(content))
+def settings_dict(settings: ProtocolSettings, seed: int) -> dict[str, Any]:
+    """Give the settings and the seed as JSON holds them."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return {"seed": seed, **plain}

@@ -18,10 +18,10 @@ from hoag.models import Model, load, random_model
 from hoag.online import make_online_probe
 from hoag.probing import Curve, Trial, combine, final_score, label_efficiency, make_trials
 from hoag.recipe import Recipe
-from hoag.roles import Downstream
 from hoag.runs import is_finished
 from hoag.schema import Schema
 from hoag.splits import split_names
+from hoag.tasks import Task
 
 if TYPE_CHECKING:
     from hoag.protocol import Job
@@ -57,16 +57,16 @@ def pretrain(job: "Job", galaxies: Galaxies) -> None:
         )  # fmt: skip
 
 
-def judge(job: "Job", task: Downstream, schema: Schema) -> Curve:
+def judge(job: "Job", task: Task, schema: Schema) -> Curve:
     """Make the label-efficiency curves of all arms and baselines on one task (paper Fig. 1)."""
     settings = job.settings
-    labels = _labels(task, task.train_indices())
+    labels = task.labels_of(task.open_rows)
     curves = []
     for arm, table in representations(job, task, schema).items():
         curve = label_efficiency(
             table, labels, sizes(settings.sizes, task, job), folds=settings.folds,
-            subsets=settings.subsets if task.protocol == "halves" else 1,
-            repeats=1 if task.protocol == "halves" else settings.repeats,
+            subsets=settings.subsets if task.halves else 1,
+            repeats=1 if task.halves else settings.repeats,
             balance=task.balance, seed=job.seed, classes=task.classes, name=arm,
         )  # fmt: skip
         curves.append(curve)
@@ -75,9 +75,9 @@ def judge(job: "Job", task: Downstream, schema: Schema) -> Curve:
     return combine(curves)
 
 
-def judge_final(job: "Job", task: Downstream) -> Curve:
+def judge_final(job: "Job", task: Task) -> Curve:
     """Score every arm on the test half: once, at the very end."""
-    train, test = (_labels(task, rows) for rows in (task.train_indices(), task.test_indices()))
+    train, test = (task.labels_of(rows) for rows in (task.open_rows, task.closed_rows))
     folder = job.out / "embeddings" / task.name
     return combine(
         [
@@ -90,13 +90,9 @@ def judge_final(job: "Job", task: Downstream) -> Curve:
     )  # fmt: skip
 
 
-def _labels(task: Downstream, rows: npt.NDArray[np.int64]) -> dict[str, int]:
-    return {task.galaxies.ids[row]: int(task.labels[row]) for row in rows}
-
-
-def sizes(wanted: tuple[int | str, ...], task: Downstream, job: "Job") -> list[int | str]:
+def sizes(wanted: tuple[int | str, ...], task: Task, job: "Job") -> list[int | str]:
     """Give the numbers of labels that the task has enough galaxies for."""
-    labels = task.labels[task.train_indices()]
+    labels = task.labels[task.open_rows]
     counts = np.bincount(labels)
     usable = int(counts[counts > 0].min() * (counts > 0).sum()) if task.balance else len(labels)
     largest = usable * (job.settings.folds - 1) // job.settings.folds - len(counts)
@@ -104,7 +100,7 @@ def sizes(wanted: tuple[int | str, ...], task: Downstream, job: "Job") -> list[i
     return [n for n in wanted if n == "all" or least <= int(n) <= largest]
 
 
-def representations(job: "Job", task: Downstream, schema: Schema) -> dict[str, pa.Table]:
+def representations(job: "Job", task: Task, schema: Schema) -> dict[str, pa.Table]:
     """Embed a task's galaxies by every arm and baseline, reading back what is on disk."""
     from hoag.protocol import PRETRAINED_ARMS
 
@@ -126,20 +122,20 @@ def representations(job: "Job", task: Downstream, schema: Schema) -> dict[str, p
     return tables
 
 
-def _embed(job: "Job", task: Downstream, model: Model) -> pa.Table:
+def _embed(job: "Job", task: Task, model: Model) -> pa.Table:
     return model.embed(task.galaxies, symmetries=job.settings.symmetries)
 
 
-def _pixels(task: Downstream, size: int) -> pa.Table:
+def _pixels(task: Task, size: int) -> pa.Table:
     everyone = np.arange(len(task.galaxies))
     flat = task.galaxies.pixels(everyone, size).reshape(len(everyone), -1)
     return make_table(task.galaxies.ids, flat.astype(np.float32) / 255, {"pixels": size})
 
 
-def judge_direct(job: "Job", task: Downstream, probed: Curve) -> Curve:
+def judge_direct(job: "Job", task: Task, probed: Curve) -> Curve:
     """Train Direct end to end on a few of the very folds and subsets the probes used."""
     settings = job.settings
-    halves = task.protocol == "halves"
+    halves = task.halves
     trials = make_trials(
         list(probed.ids), probed.labels, sizes(settings.direct_sizes, task, job), settings.folds,
         settings.subsets if halves else 1, job.seed, balance=task.balance,
@@ -158,7 +154,7 @@ def judge_direct(job: "Job", task: Downstream, probed: Curve) -> Curve:
 
 
 def _direct_trial(
-    job: "Job", task: Downstream, trial: Trial, rows: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+    job: "Job", task: Task, trial: Trial, rows: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
     """Train on a trial's labels, a fifth of them kept for early stop; predict the held-out fold."""
     name = "-".join(str(part) for part in trial.key)

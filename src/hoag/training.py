@@ -16,8 +16,9 @@ from hoag.galaxies import open as open_galaxies
 from hoag.online import make_online_probe
 from hoag.recipe import Recipe, load_recipe
 from hoag.labels import encode_labels
-from hoag.roles import load_downstream, load_pretraining, read_roles
+from hoag.roles import load_pretraining, read_roles
 from hoag.splits import split_names
+from hoag.tasks import load_task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,7 +101,7 @@ def _open(recipe: Recipe, galaxies: str | Path | Galaxies) -> tuple[Galaxies, On
         opened, tasks = galaxies, []
     elif (Path(galaxies) / "dataset.toml").is_file():
         roles = read_roles(galaxies)
-        opened, tasks = load_pretraining(roles), list(roles.downstream)
+        opened, tasks = load_pretraining(roles).galaxies, list(roles.downstream)
     else:
         opened, tasks = open_galaxies(galaxies), []
     wanted = dict.fromkeys([*recipe.probe.tasks, *([recipe.probe.select] if recipe.probe.select else [])])
@@ -111,7 +112,7 @@ def _open(recipe: Recipe, galaxies: str | Path | Galaxies) -> tuple[Galaxies, On
                 f"probe.tasks names {name!r}, which is no downstream task of {galaxies}; "
                 f"there {'are ' + ', '.join(known) if known else 'are none'}"
             )
-    loaded = [load_downstream(known[name]) for name in wanted]
+    loaded = [load_task(known[name]) for name in wanted]
     return opened, make_online_probe(loaded, recipe) if loaded else None
 
 

@@ -1,0 +1,60 @@
+"""The main job: the paper's whole protocol on simulated galaxies, sized for two cores."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+from hoag.console import say
+from hoag.errors import HoagError
+from hoag.protocol import load_protocol, run_protocol
+from hoag.reproduction import summary_of
+from hoag.roles import read_roles
+from hoag.simulator import simulate
+from hoag.simulator.sheet import contact_sheets
+
+GALAXIES, RINGS, SIZE = 14_000, 3_000, 48
+"""Simulated galaxies for pretraining, galaxies with ring labels and their side in pixels."""
+
+
+def run_demo(
+    out: str | Path, *, scale: float = 1.0, seed: int = 0, device: str = "auto", resume: bool = False
+) -> str:
+    """Run the demo; gives the table it found.
+
+    Parameters
+    ----------
+    out
+        Folder for galaxies/, runs/, embeddings/, results.json and report.html.
+    scale
+        Multiplies galaxies, labels and galaxies seen.
+    seed, device, resume
+        As in `hoag.protocol.run_protocol`.
+
+    Raises
+    ------
+    HoagError
+        If `scale` is not positive, or `out` holds another run.
+    """
+    if not 0 < scale < float("inf"):
+        raise HoagError(f"--scale {scale} must be above 0; 1 is the usual demo")
+    out = Path(out)
+    data = out / "galaxies"
+    galaxies, rings = max(100, round(GALAXIES * scale)), max(120, round(RINGS * scale))
+    if (out / "protocol.json").exists() and not resume:
+        raise HoagError(f"{out}: holds an earlier demo; go on with --resume or choose another --out")
+    if not (data / "dataset.toml").exists():
+        say(f"simulating {galaxies:,} galaxies and {rings:,} with ring labels")
+        simulate(data, galaxies=galaxies, rings=rings, seed=seed, size=SIZE)
+        contact_sheets(data, out / "sheets")
+    settings = load_protocol("demo")
+    settings = replace(settings, galaxies_seen=max(64, round(settings.galaxies_seen * scale)))
+    commands = [
+        shlex.join(["hoag", "simulate", str(data), "--galaxies", str(galaxies), "--rings", str(rings),
+                    "--size", str(SIZE), "--seed", str(seed)]),
+        shlex.join(["hoag", "demo", "--out", str(out), "--scale", f"{scale:g}", "--seed", str(seed)]),
+    ]  # fmt: skip
+    results = run_protocol(
+        read_roles(data), settings, out, seed=seed, device=device,
+        resume=resume or not (out / "protocol.json").exists(), commands=commands,
+    )  # fmt: skip
+    return summary_of(results, out)

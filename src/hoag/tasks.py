@@ -1,0 +1,68 @@
+"""A downstream task ready to be judged: its galaxies, their classes, and which may be looked at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hoag.galaxies import Galaxies
+from hoag.roles import DownstreamTask, Roles, load_downstream
+from hoag.splits import half_names
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A downstream task.
+
+    Attributes
+    ----------
+    name, description
+        What it is called, and a sentence on it.
+    galaxies
+        All of its galaxies.
+    labels
+        (n,) int64 class numbers.
+    classes
+        Names of the classes.
+    halves
+        Whether it has a test half; else it is too small for one and is cut into folds, repeatedly.
+    balance
+        Whether equal numbers of each class are drawn, afresh for each repeat.
+    open_rows
+        Rows that may be learned from and scored on: the train half, or all.
+    closed_rows
+        Rows of the test half, for the final score only.
+    """
+
+    name: str
+    description: str
+    galaxies: Galaxies
+    labels: Rows
+    classes: tuple[str, ...]
+    halves: bool
+    balance: bool
+    open_rows: Rows
+    closed_rows: Rows
+
+    def labels_of(self, rows: Rows) -> dict[str, int]:
+        """Class numbers by id, of some rows."""
+        return {self.galaxies.ids[row]: int(self.labels[row]) for row in rows}
+
+
+def load_task(task: DownstreamTask) -> Task:
+    """Load the galaxies and labels of a task and find its halves."""
+    loaded = load_downstream(task)
+    halves = task.protocol == "halves"
+    everyone = np.arange(len(loaded.labels))
+    closed = half_names(loaded.keys) == "test" if halves else np.zeros(len(everyone), bool)
+    return Task(
+        task.name, task.description, loaded.galaxies, loaded.labels, loaded.classes, halves,
+        task.balance, everyone[~closed], everyone[closed],
+    )  # fmt: skip
+
+
+def load_tasks(roles: Roles) -> list[Task]:
+    """Load every downstream task of a folder."""
+    return [load_task(task) for task in roles.downstream]
