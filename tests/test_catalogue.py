@@ -1,4 +1,4 @@
-"""Catalogue: ids and values survive every format, and odd votes are refused by file, column, row."""
+"""Catalogue: ids and values survive every format; odd votes are refused by file, column, row."""
 
 import numpy as np
 import pyarrow as pa

@@ -190,7 +190,7 @@ def test_images_are_shared_between_roles(folder):
     ("text", "message"),
     [
         ("nmae = 'x'", "dataset.toml: unknown key 'nmae'; did you mean 'name'"),
-        ("[[pretraining]]\ntabel = 'gz2.parquet'", r"\[\[pretraining\]\] 1: unknown key 'tabel'; did"),
+        ("[[pretraining]]\ntabel = 'gz2.parquet'", r"\[\[pretraining\]\] 1: unknown key 'tabel'"),
         ("[[pretraining]]\n", "'table' is missing"),
         ("[[pretraining]]\ntable = 'gone.parquet'", "no table 'gone.parquet' in"),
         ("[[pretraining]]\ntable = 3", "'table' must be the name of a table"),

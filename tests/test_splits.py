@@ -40,7 +40,7 @@ FROZEN = {"kaggle-100008": 0.3131613633695055, "587722981741363294": 0.982505697
 
 
 def test_splits_do_not_depend_on_the_process_hash_seed():
-    code = "from hoag.splits import split_names; print(''.join(split_names([str(i) for i in range(50)])))"
+    code = "from hoag.splits import split_names; print(*split_names([str(i) for i in range(50)]))"
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code],

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from hoag.console import progress, say
@@ -25,7 +26,6 @@ from hoag.memory import available_memory, in_words
 from hoag.stores import ColumnImages
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
 MEMORY_SHARE = 0.25  # of the available memory, for images of a place that cannot be written to
@@ -51,6 +51,7 @@ class ParquetImages:
         self.asked_for = copy is not None
         self.copy = copy or beside(self.shards)
         self._opened: ColumnImages | None = None
+        self._ends: npt.NDArray[np.int64] | None = None
 
     def prepare(self) -> None:
         """Write the copy if it is missing or older than the store, and map it."""
@@ -66,14 +67,11 @@ class ParquetImages:
 
     def file(self, row: int) -> str:
         """Name of the shard a row is in."""
-        import pyarrow.parquet as pq
+        if self._ends is None:
+            import pyarrow.parquet as pq
 
-        for shard in self.shards:
-            rows = pq.read_metadata(shard).num_rows
-            if row < rows:
-                return str(shard)
-            row -= rows
-        return str(self.shards[-1])
+            self._ends = np.cumsum([pq.read_metadata(shard).num_rows for shard in self.shards])
+        return str(self.shards[int(np.searchsorted(self._ends, row, side="right"))])
 
     def _images(self) -> ColumnImages:
         if self._opened is None:

@@ -172,4 +172,5 @@ def galaxies_of_table(
                 f"'{id_str}'; ids must be unique"
             )
     votes = votes_from_table(table, schema, store.name)
-    return Galaxies(table, Selection.of(store), schema, votes)
+    # One chunk a column, or taking one row would look through every row group.
+    return Galaxies(table.combine_chunks(), Selection.of(store), schema, votes)

@@ -68,7 +68,13 @@ def write_galaxies(
         raise HoagError(f"{path}: there are no galaxies to write")
     layout = _layout(fields or _guess_fields(start), stamp or make_stamp())
     seen: set[str] = set()
-    with written_whole(path) as temporary, pq.ParquetWriter(temporary, layout) as writer:
+    # Images are compressed already; trying again only takes time.
+    columns = [name for name in layout.names if name != "image"]
+    codecs = {"image.bytes": "NONE", "image.path": "NONE", **dict.fromkeys(columns, "SNAPPY")}
+    with (
+        written_whole(path) as temporary,
+        pq.ParquetWriter(temporary, layout, use_dictionary=columns, compression=codecs) as writer,
+    ):
         block = start
         while block:
             writer.write_table(_block(block, layout, seen, path))
