@@ -34,7 +34,7 @@ def pictures(n: int, size: int = 16) -> Tensor:
 
 
 def coordinates(n: int, size: int = 64) -> Tensor:
-    """Red is the column, green the row (times 256 / size), blue white: a frame one can read back."""
+    """Red is the column, green the row (times 256 / size), blue white: places can be read back."""
     step = 256 // size
     ramp = torch.arange(size) * step
     image = torch.stack(
@@ -44,7 +44,7 @@ def coordinates(n: int, size: int = 64) -> Tensor:
 
 
 def read_back(views: Tensor, size: int = 64) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the affine map of views of `coordinates`, and which views show the frame at their centre.
+    """Give the affine map of views of `coordinates`, and which show the frame at their centre.
 
     Linear parts are (n, 2, 2): frame pixels (x, y) per view pixel (x, y).
     """
