@@ -105,10 +105,13 @@ def example_results() -> dict[str, Any]:
             "libraries": {"torch": "2.11", "timm": None},
         },
         "settings": {"sizes": SIZES, "folds": 5, "every": {"batch.size": 64}},
-        "dataset": {"name": "simulated galaxies", "counts": {"pretraining": 9000, "with votes": 2600}},
+        "dataset": {
+            "name": "simulated galaxies", "description": "Made up.",
+            "counts": {"galaxies for pretraining": 9000, "with votes": 2600},
+        },
         "tasks": [
             {"name": "rings", "classes": ["no ring", "ring"], "protocol": "halves", "labels": 1900,
-             "majority": 0.52, "curve": rows, "paired": paired},
+             "curve": rows, "paired": paired, "final": rows},
         ],
         "arms": {
             arm: {
@@ -131,7 +134,7 @@ def example_figures(results: dict[str, Any]) -> dict[str, Any]:
     rng = np.random.default_rng(3)
     schema = load_schema("gz-evo")
     figures: dict[str, Any] = {
-        "fig1/rings": label_efficiency_figure(results["tasks"][0]["curve"], chance=0.52),
+        "fig1:rings": label_efficiency_figure(results["tasks"][0]["curve"], chance=0.52),
         "fig2": loss_accuracy_figure(results["fig2"]),
         "training": training_figure({k: v["history"] for k, v in results["arms"].items()}),
     }
@@ -139,7 +142,7 @@ def example_figures(results: dict[str, Any]) -> dict[str, Any]:
         truths = rng.random(16) < 0.8
         images = [example_galaxy(rng, truth) for truth in truths]
         scores = np.sort(rng.uniform(0.7, 1, 16))[::-1]
-        figures[f"gallery/rings/{arm}"] = gallery_figure(images, scores.tolist(), truths.tolist())
+        figures[f"gallery:rings:{arm}"] = gallery_figure(images, scores.tolist(), truths.tolist())
     galaxies = [example_galaxy(rng, ring) for ring in (True, False, True)]
     votes = np.zeros((3, len(schema.columns)), np.int64)
     concentrations = 1 + 30 * rng.random(votes.shape) ** 3
@@ -148,7 +151,7 @@ def example_figures(results: dict[str, Any]) -> dict[str, Any]:
             part = schema.question(question.name)
             share = concentrations[galaxy, part.start : part.stop]
             votes[galaxy, part.start : part.stop] = rng.multinomial(30, rng.dirichlet(share))
-    figures["posteriors/hybrid"] = posterior_figure(
+    figures["posteriors"] = posterior_figure(
         galaxies, votes, concentrations, schema, ids=["g001", "g002", "g003"]
     )
     return figures

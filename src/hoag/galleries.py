@@ -82,11 +82,17 @@ def gallery_figure(
     return figure
 
 
-def show_image(ax: Axes, image: NDArray[np.uint8]) -> None:
-    """Show one galaxy, (h, w, 3) or (3, h, w) uint8, without axes, its pixels as they are."""
+def show_image(ax: Axes, image: NDArray[np.uint8], largest: int = 128) -> None:
+    """Show one galaxy, (h, w, 3) or (3, h, w) uint8, without axes, shrunk to `largest` pixels."""
     pixels = np.asarray(image)
     if pixels.shape[0] == 3 and pixels.shape[-1] != 3:
         pixels = pixels.transpose(1, 2, 0)
+    if max(pixels.shape) > largest:
+        from PIL import Image
+
+        shrunk = Image.fromarray(pixels)
+        shrunk.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+        pixels = np.asarray(shrunk)
     ax.imshow(pixels, interpolation="none", aspect="equal")
     ax.set_xticks([])
     ax.set_yticks([])
@@ -160,7 +166,7 @@ def posterior_figure(
         widths = [1.0] + [1.75] * max(1, max(len(chosen) for chosen in shown))
         grid = figure.subplots(len(images), len(widths), squeeze=False, width_ratios=widths)
         for number, chosen in enumerate(shown):
-            show_image(grid[number, 0], images[number])
+            show_image(grid[number, 0], images[number], largest=192)
             if ids is not None:
                 grid[number, 0].set_xlabel(ids[number], fontsize=8, color=FAINT)
             for ax in grid[number, 1 + len(chosen) :]:

@@ -28,9 +28,9 @@ def write_report(results: Mapping[str, Any], figures: Mapping[str, Any], out: st
         What results.json holds: stamp, settings, dataset, tasks (each with its curve and paired
         differences), arms (each with recipe, command and history), fig2, caveats, commands.
     figures
-        matplotlib Figures, or the bytes of PNG, JPEG, WebP or SVG, by place: ``fig1/TASK``,
-        ``fig2``, ``gallery/TASK/ARM``, ``posteriors/ARM`` and ``training``; any others go to the
-        end under their names.
+        matplotlib Figures, or the bytes of PNG, JPEG, WebP or SVG, by place: ``fig1:TASK``,
+        ``fig2``, ``gallery:TASK:ARM``, ``posteriors`` or ``posteriors:ARM``, and ``training``; any
+        others go to the end under their names.
     out
         The page's path, or the folder for a ``report.html``.
 
@@ -77,16 +77,16 @@ def write_report(results: Mapping[str, Any], figures: Mapping[str, Any], out: st
     return path
 
 
-def summary_sentences(results: Mapping[str, Any]) -> list[str]:
-    """Say in plain words what the numbers show, task by task, intervals and doubts with them."""
-    sentences = []
+def summary_sentences(results: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Say in plain words what the numbers of each task show, with their intervals and doubts."""
+    summary = {}
     for task in results["tasks"]:
-        rows = task["curve"]
-        everywhere = _sizes_of_most_arms(rows)
-        for size in dict.fromkeys((everywhere[0], everywhere[-1])):
-            sentences.append(_best_sentence(task["name"], size, rows))
-        sentences += _paired_sentences(task)
-    return sentences
+        everywhere = _sizes_of_most_arms(task["curve"])
+        summary[task["name"]] = [
+            _best_sentence(size, task["curve"])
+            for size in dict.fromkeys((everywhere[0], everywhere[-1]))
+        ] + list(_paired_sentences(task))
+    return summary
 
 
 def _sizes_of_most_arms(rows: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -97,14 +97,14 @@ def _sizes_of_most_arms(rows: Sequence[Mapping[str, Any]]) -> list[int]:
     return sorted(size for size, count in counts.items() if count == max(counts.values()))
 
 
-def _best_sentence(task: str, size: int, rows: Sequence[Mapping[str, Any]]) -> str:
+def _best_sentence(size: int, rows: Sequence[Mapping[str, Any]]) -> str:
     own = sorted((row for row in rows if row["size"] == size), key=lambda row: -row["accuracy"])
     styles = arm_styles([row["arm"] for row in rows])
     first = own[0]
+    low, high = _percent(first["accuracy_low"]), _percent(first["accuracy_high"])
     text = (
-        f"{task}, {size:,} labels: {styles[first['arm']].label} names {_percent(first['accuracy'])} % "
-        f"of held-out galaxies rightly ({_percent(first['accuracy_low'])} to "
-        f"{_percent(first['accuracy_high'])})"
+        f"With {size:,} labels {styles[first['arm']].label} gets {_percent(first['accuracy'])} % "
+        f"of held-out galaxies right (95 % interval {low} to {high})"
     )
     others = [f"{styles[row['arm']].label} {_percent(row['accuracy'])} %" for row in own[1:]]
     return text + (f"; then {', '.join(others)}." if others else ".")
@@ -121,12 +121,11 @@ def _paired_sentences(task: Mapping[str, Any]) -> Iterator[str]:
         behind = sum(row["high"] < 0 for row in rows)
         unclear = len(rows) - ahead - behind
         found = [
-            f"{verb} at {count} of {len(rows)} sizes"
-            for verb, count in (("is ahead", ahead), ("is behind", behind),
-                                ("cannot be told apart", unclear))
+            f"{verb} at {count} of {len(rows)} numbers of labels"
+            for verb, count in (("ahead", ahead), ("behind", behind), ("not told apart", unclear))
             if count
         ]  # fmt: skip
-        yield f"{task['name']}: {styles[a].label} against {styles[b].label} {', '.join(found)}."
+        yield f"{styles[a].label} against {styles[b].label}: {', '.join(found)}."
 
 
 def _task(task: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +145,7 @@ def _task(task: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]
         for metric, title in _METRICS.items()
         if metric in rows[0]
     ]  # fmt: skip
-    prefix = f"gallery/{task['name']}/"
+    prefix = f"gallery:{task['name']}:"
     found = {name: name.removeprefix(prefix) for name in figures if name.startswith(prefix)}
     return {
         **task,
@@ -154,9 +153,19 @@ def _task(task: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]
         "tables": tables,
         "best": best,
         "pairs": _pairs(task.get("paired", ()), sizes),
-        "fig1": f"fig1/{task['name']}",
+        "fig1": f"fig1:{task['name']}",
+        "final": _final(task),
         "galleries": [(name, arm_styles([arm])[arm]) for name, arm in found.items()],
     }
+
+
+def _final(task: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Lay out the scores on the test half, if it was opened."""
+    rows = task.get("final")
+    if not rows:
+        return None
+    laid = _task({"name": "", "curve": rows}, {})
+    return {"sizes": laid["sizes"], "best": laid["best"], "table": laid["tables"][0]}
 
 
 def _pairs(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
@@ -194,7 +203,7 @@ def _flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
 
 
 def _has_a_place(name: str) -> bool:
-    return name in ("fig2", "training") or name.split("/")[0] in ("fig1", "gallery", "posteriors")
+    return name in ("fig2", "training") or name.split(":")[0] in ("fig1", "gallery", "posteriors")
 
 
 def _embedded(name: str, figure: Any) -> str:
