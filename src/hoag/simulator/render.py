@@ -120,8 +120,8 @@ def _texture(rng: np.random.Generator, padded: int) -> Plane:
 
 def spectrum(survey: Survey, age: float, redshift: float) -> tuple[float, float, float]:
     """Flux of stars of an age in the three bands, relative to the middle one (blue, 1, red)."""
-    blue = survey.redden[0] * (0.12 + 0.72 * age) * (1 + redshift * survey.youth * 0.5)
-    red = survey.redden[1] * (0.02 + 0.40 * age)
+    blue = survey.redden[0] * (0.04 + 0.80 * age) * (1 + redshift * survey.youth * 0.5)
+    red = survey.redden[1] * (-0.04 + 0.42 * age)
     return 10 ** (-0.4 * blue), 1.0, 10 ** (0.4 * red)
 
 
@@ -210,7 +210,7 @@ def _add_field(scene: Scene, rng: np.random.Generator) -> None:
         flux = float(min(flux, 1.5 * total_flux(truth)))
         other.sersic = float(rng.uniform(0.9, 2.5))
         other.radius = float(
-            survey.psf_fwhm[1] * 0.8 * (flux / limit / 20) ** 0.35 * rng.lognormal(0, 0.3)
+            survey.psf_fwhm[1] * 0.6 * (flux / limit / 20) ** 0.35 * rng.lognormal(0, 0.3)
         )
         other.axis_ratio = float(rng.uniform(0.3, 1.0))
         other.position_angle = float(rng.uniform(0, np.pi))
@@ -218,7 +218,7 @@ def _add_field(scene: Scene, rng: np.random.Generator) -> None:
         x, y = rng.uniform(-1.1, 1.1, 2) * scene.half_field
         _add_other(scene, other, float(x), float(y), flux, plain, rng)
     for _ in range(min(int(rng.poisson(survey.stars * area * crowd[1])), 14)):
-        flux = float(min(25 * limit * rng.pareto(0.6) + 12 * limit, 4e4 * limit))
+        flux = float(min(25 * limit * rng.pareto(0.75) + 12 * limit, 8e3 * limit))
         x, y = rng.uniform(-1.05, 1.05, 2) * scene.half_field
         add_star(scene, float(x), float(y), flux, float(rng.beta(1.1, 1.1) * 1.4 - 0.2))
 
@@ -318,10 +318,10 @@ def _spoil(light: NDArray[np.float32], scene: Scene, rng: np.random.Generator) -
     if truth.artefact == "trail":
         columns, rows = _unit_grid(size)
         turn, away = rng.uniform(0, np.pi), rng.uniform(-0.35, 0.35) * size
-        width = max(1.0, scene.survey.psf_fwhm[1] / scene.step * 0.6) * rng.uniform(0.8, 2.5)
+        width = max(1.0, scene.survey.psf_fwhm[1] / scene.step * 0.6) * rng.uniform(0.6, 1.3)
         line = (columns * np.float32(np.cos(turn)) + rows * np.float32(np.sin(turn)) - away) / width
         bands = rng.permutation(3) < rng.integers(1, 4)
-        height = noise * np.float32(6 + 60 * strength**2) * bands.astype(np.float32)
+        height = noise * np.float32(4 + 30 * strength**2) * bands.astype(np.float32)
         light += height[:, None, None] * np.exp(np.float32(-0.5) * (line * line).astype(np.float32))
         return
     # Bad stitching: beyond a seam a band is lost, or the sky level of the bands jumps.
@@ -330,7 +330,7 @@ def _spoil(light: NDArray[np.float32], scene: Scene, rng: np.random.Generator) -
     if rng.random() < 0.4:
         part[rng.permutation(3) < rng.integers(1, 4)] = 0
     else:
-        jump = noise * (1 + 12 * strength) * rng.normal(size=3).astype(np.float32)
+        jump = noise * (1 + 6 * strength) * rng.normal(size=3).astype(np.float32)
         part += jump[:, None, None].astype(np.float32)
 
 
