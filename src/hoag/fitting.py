@@ -184,7 +184,7 @@ def _refuse_nan(job: Fit, loss: Tensor, batch: Batch) -> None:
     write_json(path, {"step": job.progress.step, "ids": batch.ids})
     shown = ", ".join(batch.ids[:3])
     raise HoagError(
-        f"{job.out}: the loss is {float(loss)} at step {job.progress.step}, in a batch with "
+        f"{job.out}: the loss is {float(loss.detach())} at step {job.progress.step}, in a batch with "
         f"{shown} and {max(len(batch.ids) - 3, 0)} more (all ids in {path.name}); look at those "
         "galaxies, lower optimiser.learning_rate, and go on from last/ with --resume"
     )
