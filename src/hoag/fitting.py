@@ -215,8 +215,10 @@ def _validate(job: Fit, meter: Meter) -> None:
     if patience and progress.unimproved >= patience:
         progress.stopped = True
         meter.note(f"converged: {job.monitor} was best at step {progress.best_step}")
-    if "val/feature_std" in row and row["val/feature_std"] < COLLAPSED:
-        meter.note(f"warning: representation collapsed, feature_std {row['val/feature_std']:.3f}")
+    # In training mode, since evaluation's BatchNorm statistics lag behind in a young run.
+    spread = meter.latest.get("feature_std", 1.0)
+    if spread < COLLAPSED:
+        meter.note(f"warning: the representation has collapsed, feature_std {spread:.3f}")
 
 
 def evaluate(job: Fit) -> dict[str, float]:

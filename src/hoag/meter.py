@@ -27,6 +27,7 @@ class Meter:
             disable=not show, delay=2, mininterval=1.0, leave=False,
         )  # fmt: skip
         self.steps, self.waited, self.worked = 0, 0.0, 0.0
+        self.latest: dict[str, float] = {}
         self.last = time.perf_counter()
 
     def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -43,8 +44,9 @@ class Meter:
     def count(self, result: dict[str, Tensor]) -> None:
         """Add a step's scalars to the running sums and move the bar."""
         sums, progress = self.job.progress.sums, self.job.progress
-        for name, value in result.items():
-            sums[name] = sums.get(name, 0.0) + float(value)
+        self.latest = {name: float(value) for name, value in result.items()}
+        for name, value in self.latest.items():
+            sums[name] = sums.get(name, 0.0) + value
         sums["steps"] = sums.get("steps", 0.0) + 1
         now = time.perf_counter()
         progress.seconds += now - self.last
@@ -53,7 +55,7 @@ class Meter:
         self.steps += 1
         self.bar.set_postfix_str(
             f"{self.images_per_second:,.0f} galaxies/s, {self.wait_share:.0%} waiting, "
-            f"loss {float(result['loss']):.3f}",
+            f"loss {self.latest['loss']:.3f}",
             refresh=False,
         )
         self.bar.update(1)
