@@ -110,6 +110,18 @@ def test_csv_columns_get_the_types_they_show(tmp_path):
     assert table["x"].to_pylist() == [1000.0, 0.5]
 
 
+@pytest.mark.parametrize("ids", [["1.50", "2"], ["true", "false"], ["1e5", "nan"], ["", "x"]])
+def test_csv_ids_are_text_even_where_they_look_like_something_else(tmp_path, ids):
+    (tmp_path / "t.csv").write_text("id_str,x\n" + "".join(f"{i},1\n" for i in ids))
+    assert read_table(tmp_path / "t.csv")["id_str"].to_pylist() == [i or None for i in ids]
+
+
+def test_csv_integers_too_long_for_a_float_are_not_rounded_among_decimals(tmp_path):
+    (tmp_path / "t.csv").write_text("id_str,x\na,1237648720693755918\nb,1.5\n")
+    values = read_table(tmp_path / "t.csv")["x"].to_pylist()
+    assert values == ["1237648720693755918", "1.5"]
+
+
 def test_integer_ids_become_text_digit_by_digit(tmp_path):
     pq.write_table(pa.table({"id_str": [1237648720693755918, 7]}), tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet")["id_str"].to_pylist() == ["1237648720693755918", "7"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_with_astropy(path: Path) -> pa.Table:
-    """Read the first table of a FITS or VOTable file; masked, "" and NaN entries become null."""
+    """Read the first table of a FITS or VOTable file; astropy masks "" and NaN: null."""
     import pyarrow as pa
     from astropy.table import Table
 
@@ -80,8 +80,6 @@ def _to_arrow(column: Any) -> pa.Array:
         raise HoagError(
             f"column '{column.name}': arrays of {values.ndim - 1} dimensions are not read"
         )
-    if values.dtype.kind == "f":
-        mask = mask | np.isnan(values)
     return pa.array(values, mask=mask)
 
 

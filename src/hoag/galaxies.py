@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hoag import splits
-from hoag.catalogue import require_columns
-from hoag.console import say
 from hoag.errors import HoagError
 from hoag.stores import Selection, Store
 from hoag.writing import write_galaxies
@@ -135,26 +133,11 @@ class Galaxies:
         """
         if self._groups is not None:
             return self._groups
-        has = set(self.table.column_names)
-        return self._group_keys(
-            "group" if "group" in has else "sky" if {"ra", "dec"} <= has else "id_str"
-        )
+        return self._group_keys(None)
 
-    def _group_keys(self, group: str) -> npt.NDArray[np.object_]:
-        if group == "sky":
-            require_columns(self.table.column_names, ["ra", "dec"], "grouping by sky position")
-            ra, dec = (self.table[name].to_numpy() for name in ("ra", "dec"))
-            names = ", ".join(store.name for store in self._images.stores)
-            keys = splits.group_keys(self.ids, ra=ra, dec=dec, where=names)
-            joined = len(self) - len(set(keys.tolist()))
-            if joined:
-                say(f"{joined:,} galaxies lie within 5 arcsec of another and share its split")
-            return keys
-        require_columns(self.table.column_names, [group], "grouping")
-        if group == "id_str":
-            return splits.group_keys(self.ids)
-        values = self.table[group].to_pylist()
-        return splits.group_keys(self.ids, [None if v is None else str(v) for v in values])
+    def _group_keys(self, group: str | None) -> npt.NDArray[np.object_]:
+        names = ", ".join(store.name for store in self._images.stores)
+        return splits.groups_of_table(self.table, group, names)
 
     def split(self, name: str, group: str | None = None) -> Galaxies:
         """Galaxies of one of the fixed splits, 70/10/20, by a hash of their group.

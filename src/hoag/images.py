@@ -108,8 +108,7 @@ def _square(image: Any, size: int, where: str) -> Pixels:
 
     short = min(image.size)
     # A JPEG is decoded at 1/2, 1/4 or 1/8 when that leaves at least twice the size asked for.
-    if short >= 4 * size:
-        image.draft(None, (image.width * 2 * size // short, image.height * 2 * size // short))
+    image.draft(None, (image.width * 2 * size // short, image.height * 2 * size // short))
     image.load()
     image = _rgb(image, where)
     width, height = image.size

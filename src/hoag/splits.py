@@ -4,13 +4,21 @@ A group is what must not straddle two splits: the user's own column, else the ga
 on the sky, else the galaxy alone. Its blake2b-64 hash, unsalted, gives a fraction in [0, 1).
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from hoag.catalogue import require_columns
+from hoag.console import say
 from hoag.errors import HoagError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Texts = npt.NDArray[np.str_] | npt.NDArray[np.object_] | Sequence[str]
 
@@ -137,6 +145,37 @@ def group_keys(
         candidate = (name is None, str(key if name is None else name))
         smallest[number] = min(candidate, smallest.get(number, candidate))
     return np.array([smallest[number][1] for number in component.tolist()], dtype=object)
+
+
+def groups_of_table(
+    table: pa.Table, group: str | None = None, where: str = "table"
+) -> npt.NDArray[np.object_]:
+    """Group keys of a table's rows; (n,) str objects.
+
+    Parameters
+    ----------
+    table
+        With unique `id_str`.
+    group
+        A column whose values must not straddle splits, "sky" for places (`ra`, `dec`), or "id_str".
+        None: the column `group` if there is one, else places if it has them, else ids.
+    where
+        Name of the table in error messages.
+    """
+    names, ids = table.column_names, table["id_str"].to_pylist()
+    if group is None:
+        group = "group" if "group" in names else "sky" if {"ra", "dec"} <= set(names) else "id_str"
+    require_columns(names, ["ra", "dec"] if group == "sky" else [group], where)
+    if group == "id_str":
+        return group_keys(ids)
+    if group != "sky":
+        values = table[group].to_pylist()
+        return group_keys(ids, [None if value is None else str(value) for value in values])
+    keys = group_keys(ids, ra=table["ra"].to_numpy(), dec=table["dec"].to_numpy(), where=where)
+    joined = len(ids) - len(set(keys.tolist()))
+    if joined:
+        say(f"{joined:,} galaxies lie within {SKY_RADIUS:g} arcsec of another and share its split")
+    return keys
 
 
 def _same(values: Sequence[str | None]) -> npt.NDArray[np.int64]:
