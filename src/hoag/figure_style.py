@@ -131,7 +131,7 @@ def svg_text(figure: Figure, *, background: str = "none", salt: str = "hoag") ->
     text = memory.getvalue()
     text = text[text.index("<svg") :]
     prefix = "f" + hashlib.sha256(salt.encode()).hexdigest()[:6]
-    return re.sub(r'\bid="([A-Za-z]+_\d+)"', rf'id="{prefix}-\1"', text)
+    return re.sub(r'\bid="([A-Za-z0-9.]+_\d+)"', rf'id="{prefix}-\1"', text)
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

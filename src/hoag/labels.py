@@ -81,6 +81,6 @@ def _label(value: Any, name: str) -> int | str:
         return value
     if value is None or value != value:
         raise HoagError(f"galaxy '{name}' has no label; leave it out or label it")
-    if isinstance(value, bool | int | float) and int(value) == value:
+    if isinstance(value, bool | int | float) and value % 1 == 0:
         return int(value)
     raise HoagError(f"galaxy '{name}' has label {value!r}; labels are whole numbers or text")
