@@ -17,7 +17,7 @@ Plane = NDArray[np.float32]
 
 @dataclass(slots=True)
 class Component:
-    """Light of stars of one age: (rows, columns) float32, any overall scale; `fraction` of the flux."""
+    """Light of stars of one age, (rows, columns) float32 of any scale, and its part of the flux."""
 
     light: Plane
     fraction: float
@@ -26,7 +26,7 @@ class Component:
 
 @dataclass(slots=True)
 class Coordinates:
-    """Pixels in the plane of the disc: x, y, radius (softened at half a pixel), its log, azimuth."""
+    """Pixels in the plane of the disc: x, y, softened radius, its logarithm, azimuth."""
 
     x: Plane
     y: Plane
@@ -78,7 +78,7 @@ def sersic(log_radius: Plane, scale: float, index: float) -> Plane:
 def spiral(
     at: Coordinates, number: int, pitch: float, phase: float, sharpness: float, wobble: Plane
 ) -> Plane:
-    """Logarithmic spiral arms, 1 on the ridge: phase = number (azimuth - log(radius) / tan(pitch))."""
+    """Logarithmic spirals, 1 on the ridge: phase = number (azimuth - log(radius) / tan(pitch))."""
     winding = at.azimuth - at.log_radius * np.float32(1 / np.tan(pitch))
     winding = (winding + wobble) * np.float32(number) - np.float32(phase)
     return np.exp(np.float32(sharpness) * (np.cos(winding) - np.float32(1)))
@@ -129,7 +129,6 @@ def _disc_galaxy(
         disc = disc * (1 + np.float32(truth.lopsided) * at.x * np.exp(-0.5 * at.radius))
         np.maximum(disc, 0, out=disc)
     rough = np.exp(np.float32(truth.roughness) * texture)
-    total = float(disc.sum())
     young = max(0.0, truth.age - 0.35)
     old = disc
     parts: list[tuple[Plane, float]] = []
@@ -144,7 +143,7 @@ def _disc_galaxy(
     parts.append((old * rough, truth.age))
     components = []
     whole = sum(float(light.sum()) for light, _ in parts)
-    bar = 0.03 + 0.17 * truth.bar_strength if truth.bar_strength else 0.0
+    bar = 0.03 + 0.22 * truth.bar_strength if truth.bar_strength else 0.0
     rest = (1 - truth.bulge_fraction) * (1 - bar) * (1 - truth.clump_fraction)
     for light, age in parts:
         components.append(Component(light, rest * float(light.sum()) / whole, age))
@@ -152,10 +151,9 @@ def _disc_galaxy(
         age = 0.4 * truth.bulge_age + 0.6 * truth.age
         components.append(Component(_bar(truth, at), (1 - truth.bulge_fraction) * bar, age))
     if truth.clump_number:
-        fraction = (1 - truth.bulge_fraction) * truth.clump_fraction
+        fraction = (1 - truth.bulge_fraction) * (1 - bar) * truth.clump_fraction
         components.append(Component(_clumps(truth, along, across, soft, rng), fraction, 0.05))
     components.append(_bulge(truth, along, across, soft))
-    assert total > 0
     return components
 
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -106,7 +107,7 @@ def beside_real(
     )
 
 
-def _images(store: Path, tables: Iterable[str], label: str) -> Iterable[tuple[bytes, object]]:
+def _images(store: Path, tables: Iterable[str], label: str) -> Iterable[tuple[bytes, Any]]:
     for table in tables:
         for path in sorted(store.glob(f"{table}*.parquet")):
             for group in pq.ParquetFile(path).iter_batches(256, columns=["image", label]):

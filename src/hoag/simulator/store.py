@@ -1,4 +1,4 @@
-"""A folder of simulated galaxies: Parquet in the Hub's layout, truth, and the roles of the tables."""
+"""A folder of simulated galaxies: Parquet in the Hub's layout, truth, and roles of the tables."""
 
 import json
 import os
@@ -66,8 +66,8 @@ def simulate(
 ) -> Path:
     """Make a folder of simulated galaxies and their votes.
 
-    Writes ``pretraining.parquet`` (labelled galaxies: id_str, image, survey, campaign, 206 answers),
-    ``unlabelled.parquet``, ``rings.parquet`` (id_str, image, ring, ring_votes of 10),
+    Writes ``pretraining.parquet`` (labelled galaxies: id_str, image, survey, campaign, 206
+    answers), ``unlabelled.parquet``, ``rings.parquet`` (id_str, image, ring, ring_votes of 10),
     ``truth.parquet`` (the exact structure of every galaxy) and ``dataset.toml``. A table beyond
     256 MB is cut into shards, ``pretraining-00000-of-00003.parquet``.
 
@@ -139,7 +139,7 @@ def _batches(
     if workers <= 1:
         return (make_batch(sample, first, stop, seed, size) for sample, first, stop in jobs)
     # loky starts fresh processes without running the user's script again, and bounds their threads.
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
 
     with parallel_config("loky", inner_max_num_threads=1):
         pool = Parallel(n_jobs=workers, return_as="generator", pre_dispatch="4*n_jobs")
@@ -225,7 +225,7 @@ def _layout(name: str, schema: Schema) -> pa.Schema | None:
 
 
 class _Shards:
-    """One table as one file, or as several once it is large; rows wait until a row group is full."""
+    """One table as one file, or several once it is large; rows wait until a row group is full."""
 
     def __init__(self, folder: Path, name: str, metadata: dict[str, Any]) -> None:
         self.folder, self.name = folder, name

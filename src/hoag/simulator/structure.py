@@ -95,7 +95,10 @@ def draw_truth(rng: np.random.Generator, survey: Survey, ring_task: bool = False
     """
     truth = _draw_circumstances(rng, survey)
     if ring_task:
-        _draw_disc(rng, truth, survey, ring=bool(rng.random() < 0.54), face_on=True)
+        # The preselection keeps what is resolved and bright enough to show a ring.
+        truth.radius = float(np.clip(1.5 * truth.radius, 6.5, 40.0))
+        truth.surface_brightness -= 0.4
+        _draw_disc(rng, truth, survey, ring=bool(rng.random() < 0.62), face_on=True)
         if rng.random() < 0.06:
             _draw_disturbance(rng, truth)
         return truth
@@ -205,7 +208,7 @@ def _draw_arms(rng: np.random.Generator, truth: Truth, probability: float) -> No
         return
     truth.arm_number = 1 + int(rng.choice(6, p=[0.06, 0.48, 0.18, 0.13, 0.08, 0.07]))
     truth.arm_strength = float(np.exp(rng.uniform(np.log(0.2), np.log(1.6))))
-    truth.arm_pitch = float(np.radians(np.clip(rng.lognormal(np.log(16), 0.5), 5, 45)))
+    truth.arm_pitch = float(np.radians(np.clip(rng.lognormal(np.log(16), 0.45), 6, 45)))
     truth.arm_phase = float(rng.uniform(0, 2 * np.pi))
     truth.arm_sharpness = float(rng.uniform(1.0, 3.5))
     truth.arm_start = float(
@@ -223,8 +226,8 @@ def _draw_ring(rng: np.random.Generator, truth: Truth) -> None:
         truth.ring_radius = float(truth.bar_length * rng.uniform(0.95, 1.2))
     else:
         truth.ring_radius = float(rng.uniform(0.28, 0.6) if inner else rng.uniform(0.55, 1.2))
-    truth.ring_width = float(truth.ring_radius * rng.uniform(0.07, 0.2))
-    truth.ring_contrast = float(np.exp(rng.uniform(np.log(0.3), np.log(2.6))))
+    truth.ring_width = float(truth.ring_radius * rng.uniform(0.06, 0.16))
+    truth.ring_contrast = float(np.exp(rng.uniform(np.log(0.8), np.log(7.0))))
     truth.ring_axis_ratio = float(1 - 0.3 * rng.beta(1.2, 2.0))
     truth.ring_angle = float(truth.bar_angle if truth.bar_strength else rng.uniform(0, np.pi))
     truth.ring_coverage = float(1.0 if rng.random() < 0.6 else rng.uniform(0.45, 1.0))

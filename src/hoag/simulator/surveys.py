@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -62,9 +63,11 @@ class Survey:
 def load_surveys() -> dict[str, Survey]:
     """Read the surveys, by name: sdss, decals, mzls-bass, hst-hubble, hst-candels."""
     text = files("hoag.simulator").joinpath("surveys.toml").read_text()
-    surveys = {}
+    surveys: dict[str, Survey] = {}
     for name, fields in tomllib.loads(text)["surveys"].items():
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
+        }
         surveys[name] = Survey(name=name, **values)
     return surveys
 

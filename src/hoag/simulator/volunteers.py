@@ -98,7 +98,7 @@ def vote(
 def vote_on_ring(truth: Truth, sight: Perception, rng: np.random.Generator) -> int:
     """Give how many of the 10 volunteers call the galaxy ringed."""
     chance = ring_probability(truth, sight)
-    shared = rng.beta(20 * chance + 0.02, 20 * (1 - chance) + 0.02)
+    shared = rng.beta(30 * chance + 0.02, 30 * (1 - chance) + 0.02)
     return int(rng.binomial(RING_VOLUNTEERS, shared))
 
 
