@@ -45,7 +45,11 @@ def test_campaign_mix_is_held_from_batch_to_batch(galaxies, mix):
     labelled = galaxies.where(galaxies.labelled)
     plan = Plan(labelled, BatchSettings(size=32, labelled_fraction=1.0, campaign_mix=mix), seed=0)
     campaigns, natural = np.unique(labelled.campaign, return_counts=True)
-    wanted = natural / natural.sum() if mix == "constant" else np.full(len(campaigns), 1 / len(campaigns))
+    wanted = (
+        natural / natural.sum()
+        if mix == "constant"
+        else np.full(len(campaigns), 1 / len(campaigns))
+    )
     for rows in rows_of(plan, 40):
         counts = np.array([(labelled.campaign[rows] == name).sum() for name in campaigns])
         assert len(rows) == 32

@@ -59,5 +59,9 @@ def test_a_missing_file_is_named(tmp_path):
 def test_hash_follows_values_names_and_shapes():
     weights = {"a": torch.arange(6.0)}
     assert weights_hash(weights) == weights_hash({"a": torch.arange(6.0)})
-    others = [{"b": torch.arange(6.0)}, {"a": torch.arange(6.0) + 1e-6}, {"a": torch.arange(6.0).view(2, 3)}]
+    others = [
+        {"b": torch.arange(6.0)},
+        {"a": torch.arange(6.0) + 1e-6},
+        {"a": torch.arange(6.0).view(2, 3)},
+    ]
     assert len({weights_hash(w) for w in [weights, *others]}) == 4

@@ -27,7 +27,14 @@ def test_one_process_is_its_own_world():
 
 def reference():
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 5), nn.BatchNorm1d(5))
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(64, 5),
+        nn.BatchNorm1d(5),
+    )
     images = torch.randn(8, 3, 6, 6) * 3 + 7
     return network.double(), images.double()
 
@@ -70,11 +77,15 @@ def test_synced_batchnorm_equals_batchnorm_of_the_whole_batch(tmp_path):
     parts = [torch.load(tmp_path / f"{n}.pt", weights_only=True) for n in (0, 1)]
     for process, part in enumerate(parts):
         torch.testing.assert_close(part["out"].double(), out[process::2], atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(part["input"].double(), images.grad[process::2], atol=2e-3, rtol=1e-3)
+        torch.testing.assert_close(
+            part["input"].double(), images.grad[process::2], atol=2e-3, rtol=1e-3
+        )
         for ours, parameter in zip(part["grad"], network.parameters(), strict=True):
             torch.testing.assert_close(ours.double(), parameter.grad, atol=5e-3, rtol=1e-3)
         for name, value in network.state_dict().items():
-            torch.testing.assert_close(part["state"][name].double(), value.double(), atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(
+                part["state"][name].double(), value.double(), atol=1e-4, rtol=1e-4
+            )
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0"])
@@ -120,10 +131,20 @@ def test_two_processes_train_hybrid_as_one_does(simulated, galaxies, tmp_path):
     arguments = [str(script), str(simulated)]
     tiny = json.dumps(TINY)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        f"--master-port={free_port()}",
+    ]
     for command, out in (([sys.executable], "one"), (torchrun, "two")):
         done = subprocess.run(
-            [*command, *arguments, str(tmp_path / out), tiny], env=environment, capture_output=True, text=True, timeout=300
+            [*command, *arguments, str(tmp_path / out), tiny],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr[-3000:]
     one, two = last_row(tmp_path / "one"), last_row(tmp_path / "two")

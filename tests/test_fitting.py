@@ -103,8 +103,10 @@ def test_killed_outright_it_resumes_from_the_last_save(simulated, galaxies, tiny
     galaxies.prepare()
     changed = TINY | {"training.steps": 400, "training.validate_every": 200}
     script = (
-        "import sys, json, hoag; from hoag.fitting import fit; from hoag.recipe import load_recipe\n"
-        "g = hoag.open([sys.argv[1] + '/pretraining.parquet', sys.argv[1] + '/unlabelled.parquet'])\n"
+        "import sys, json, hoag; from hoag.fitting import fit\n"
+        "from hoag.recipe import load_recipe\n"
+        "names = ('pretraining', 'unlabelled')\n"
+        "g = hoag.open([f'{sys.argv[1]}/{name}.parquet' for name in names])\n"
         "r = load_recipe('paper/contrastive').changed(json.loads(sys.argv[3]))\n"
         "fit(r, g.split('train'), g.split('val'), sys.argv[2], device='cpu', quiet=True)\n"
     )

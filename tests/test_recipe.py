@@ -90,7 +90,9 @@ def test_a_bad_override_is_named(override, said):
 def test_a_typo_in_a_file_names_file_and_option(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('arm = "hybrid"\n[optimiser]\nlearning_rat = 0.1\n')
-    with pytest.raises(HoagError, match="mine.toml: unknown option 'optimiser.learning_rat'; did you"):
+    with pytest.raises(
+        HoagError, match="mine.toml: unknown option 'optimiser.learning_rat'; did you"
+    ):
         load_recipe(path)
 
 

@@ -53,8 +53,8 @@ class Stream:
 class Plan:
     """Plan the batches of a run over `galaxies`.
 
-    Streams are mixed in fixed shares: by step t a stream has given floor(share * batch * t) galaxies
-    and the largest stream the rest, so that the shares hold exactly over time, and in each batch
+    Streams are mixed in fixed shares: by step t a stream has given floor(share * batch * t)
+    galaxies and the largest stream the rest, so that the shares hold exactly over time, and in each batch
     within one galaxy (for the largest stream, within one for each other stream).
 
     Raises
@@ -69,7 +69,9 @@ class Plan:
         self.streams = [Stream(m, galaxies.keys, seed, name) for name, m, _ in parts]
         self.shares = [share for _, _, share in parts]
         if self.size < len(parts):
-            raise HoagError(f"batch.size = {self.size} is too small for {len(parts)} kinds of galaxy")
+            raise HoagError(
+                f"batch.size = {self.size} is too small for {len(parts)} kinds of galaxy"
+            )
 
     def __call__(self, step: int) -> Indices:
         """Rows of the galaxies of `step`; (size,) int64."""
@@ -98,7 +100,8 @@ def _parts(galaxies: Galaxies, settings: BatchSettings) -> list[tuple[str, Indic
     ):
         if share > 0 and not has:
             raise HoagError(
-                f"batch.labelled_fraction = {fraction:g} asks for galaxies {word}, and there are none"
+                f"batch.labelled_fraction = {fraction:g} asks for galaxies {word}, "
+                "and there are none"
             )
     parts = [("unlabelled", everyone[~labelled], 1 - fraction)] if fraction < 1 else []
     if fraction > 0 and settings.campaign_mix == "shuffled":
@@ -171,15 +174,15 @@ def make_batch(
     )
 
 
-def _whole(batch: Batch) -> Batch:
-    return batch
+def _whole(batch: Any) -> Any:
+    return batch  # already a batch: see BatchSource
 
 
 def load_batches(source: BatchSource, rows: PlannedRows, *, workers: int, pin: bool) -> Any:
     """Iterate over the batches of `rows`, read ahead by `workers` processes (0: this one)."""
     return DataLoader(
         source,  # type: ignore[arg-type]
-        batch_sampler=rows,  # type: ignore[arg-type]
+        batch_sampler=rows,
         num_workers=workers,
         collate_fn=_whole,
         pin_memory=pin,

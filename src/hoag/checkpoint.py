@@ -82,9 +82,7 @@ def _lift(content: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         tensors[name] = content
         return {"tensor": name}
     if isinstance(content, Mapping):
-        return {
-            "items": [[key, _lift(v, f"{name}.{key}", tensors)] for key, v in content.items()]
-        }
+        return {"items": [[key, _lift(v, f"{name}.{key}", tensors)] for key, v in content.items()]}
     if isinstance(content, list | tuple):
         return [_lift(value, f"{name}.{n}", tensors) for n, value in enumerate(content)]
     return content

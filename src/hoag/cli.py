@@ -50,8 +50,8 @@ def demo(
 ) -> None:  # fmt: skip
     """Run the paper's whole protocol on simulated galaxies and write report.html.
 
-    Makes galaxies, trains the four arms, probes them with growing numbers of ring labels, and writes
-    the figures, the page and results.json. Takes minutes on two cores.
+    Makes galaxies, trains the four arms, probes them with growing numbers of ring labels, and
+    writes the figures, the page and results.json. Takes minutes on two cores.
 
     Parameters
     ----------
@@ -169,7 +169,9 @@ def train(
     """
     from hoag.training import train as run
 
-    print(run(recipe, galaxies, out, overrides=overrides, resume=resume, device=device, labels=labels))
+    print(
+        run(recipe, galaxies, out, overrides=overrides, resume=resume, device=device, labels=labels)
+    )
 
 
 @app.command
@@ -206,7 +208,7 @@ def embed(
 
 @app.command
 def probe(
-    embeddings: Path, labels: Path, *, label: str = "label", key: str = "id_str",
+    embeddings: Path, labels: Path, *more: Path, label: str = "label", key: str = "id_str",
     sizes: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
     folds: int = 5, subsets: int = 20, repeats: int = 1, balance: bool = False, halves: bool = True,
     seed: int = 0, out: Path | None = None, final: bool = False,
@@ -222,6 +224,8 @@ def probe(
         Table of id_str and vectors: one list column, or many numeric ones.
     labels
         Table of ids and classes.
+    more
+        Further tables of vectors, to be compared on the same galaxies and subsets.
     label
         Column of the class in LABELS.
     key
@@ -249,7 +253,8 @@ def probe(
 
     print(
         probe_files(
-            embeddings, labels, label=label, key=key, sizes=sizes, folds=folds, subsets=subsets,
+            [embeddings, *more], labels, label=label, key=key, sizes=sizes, folds=folds,
+            subsets=subsets,
             repeats=repeats, balance=balance, halves=halves, seed=seed, out=out, final=final,
         )
     )  # fmt: skip

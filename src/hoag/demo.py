@@ -17,7 +17,12 @@ GALAXIES, RINGS, SIZE = 14_000, 3_000, 48
 
 
 def run_demo(
-    out: str | Path, *, scale: float = 1.0, seed: int = 0, device: str = "auto", resume: bool = False
+    out: str | Path,
+    *,
+    scale: float = 1.0,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
 ) -> str:
     """Run the demo; gives the table it found.
 
@@ -41,18 +46,21 @@ def run_demo(
     data = out / "galaxies"
     galaxies, rings = max(100, round(GALAXIES * scale)), max(120, round(RINGS * scale))
     if (out / "protocol.json").exists() and not resume:
-        raise HoagError(f"{out}: holds an earlier demo; go on with --resume or choose another --out")
+        raise HoagError(
+            f"{out}: holds an earlier demo; go on with --resume or choose another --out"
+        )
     if not (data / "dataset.toml").exists():
         say(f"simulating {galaxies:,} galaxies and {rings:,} with ring labels")
         simulate(data, galaxies=galaxies, rings=rings, seed=seed, size=SIZE)
         contact_sheets(data, out / "sheets")
     settings = load_protocol("demo")
     settings = replace(settings, galaxies_seen=max(64, round(settings.galaxies_seen * scale)))
+    simulated = f"--galaxies {galaxies} --rings {rings} --size {SIZE} --seed {seed}"
+    folder, data_folder = shlex.quote(str(out)), shlex.quote(str(data))
     commands = [
-        shlex.join(["hoag", "simulate", str(data), "--galaxies", str(galaxies), "--rings", str(rings),
-                    "--size", str(SIZE), "--seed", str(seed)]),
-        shlex.join(["hoag", "demo", "--out", str(out), "--scale", f"{scale:g}", "--seed", str(seed)]),
-    ]  # fmt: skip
+        f"hoag simulate {data_folder} {simulated}",
+        f"hoag demo --out {folder} --scale {scale:g} --seed {seed}",
+    ]
     results = run_protocol(
         read_roles(data), settings, out, seed=seed, device=device,
         resume=resume or not (out / "protocol.json").exists(), commands=commands,

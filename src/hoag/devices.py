@@ -34,7 +34,9 @@ def choose_device(device: str = "auto") -> torch.device:
     if device == "auto":
         device = next(name for name in ("cuda", "mps", "cpu") if has[name])
     if not has[device]:
-        raise HoagError(f"device {device!r} is not there (hoag doctor lists what is); use --device auto")
+        raise HoagError(
+            f"device {device!r} is not there (hoag doctor lists what is); use --device auto"
+        )
     if device == "mps" and os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1") == "1":
         say("device mps: operations that Apple's MPS lacks fall back to the CPU")
     return torch.device(device)
@@ -88,5 +90,7 @@ def worker_count(wanted: int, device: torch.device) -> int:
         return wanted
     if device.type == "cpu":
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(cores - 1, 16))

@@ -78,8 +78,10 @@ class SyncedBatchNorm(_BatchNorm):
         values = input.float()
         count = values.new_tensor([values.numel() / values.shape[1]])
         # Moments about a common shift: sums of squares about zero lose digits in float32.
-        shift = torch.zeros_like(values[0].flatten(1).mean(1)) if self.running_mean is None else (
-            self.running_mean.detach().clone().float()
+        shift = (
+            torch.zeros_like(values[0].flatten(1).mean(1))
+            if self.running_mean is None
+            else (self.running_mean.detach().clone().float())
         )
         centred = values - shift.view(shape)
         moments = torch.cat([centred.sum(axes), centred.square().sum(axes), count])
@@ -100,9 +102,7 @@ class SyncedBatchNorm(_BatchNorm):
             return
         assert self.num_batches_tracked is not None and self.running_var is not None
         self.num_batches_tracked.add_(1)
-        weight = (
-            1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        )
+        weight = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, weight)
         self.running_var.lerp_(variance * (count / max(count - 1, 1)), weight)
 
@@ -110,8 +110,8 @@ class SyncedBatchNorm(_BatchNorm):
 def synchronise_batchnorm(module: nn.Module, device_type: str) -> nn.Module:
     """Replace every BatchNorm in `module` by one that sees all processes' batches.
 
-    On CUDA this is torch's SyncBatchNorm (through timm, which knows its own fused layers), elsewhere
-    `SyncedBatchNorm`. Returns the module; names and values in its state dict do not change.
+    On CUDA this is torch's SyncBatchNorm (through timm, which knows its own fused layers),
+    elsewhere `SyncedBatchNorm`. Returns the module; names and values in its state dict do not change.
     """
     if device_type == "cuda":
         from timm.layers import convert_sync_batchnorm

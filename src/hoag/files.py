@@ -30,14 +30,18 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
-        raise HoagError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+        raise HoagError(
+            f"{path}: cannot be written ({error.strerror}); choose another place"
+        ) from None
     try:
         yield holder / path.name
         _swap_in(holder / path.name, path, holder)
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise HoagError(f"{path}: writing failed ({error.strerror}); nothing was changed") from error
+        raise HoagError(
+            f"{path}: writing failed ({error.strerror}); nothing was changed"
+        ) from error
     finally:
         shutil.rmtree(holder, ignore_errors=True)
 

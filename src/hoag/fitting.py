@@ -140,6 +140,8 @@ def _train(job: Fit, *, quiet: bool) -> None:
     rows = PlannedRows(plan, progress.step, settings.steps, rank(), world_size())
     source = BatchSource(job.train, job.recipe.images.stored, job.recipe.seed, job.train_labels)
     workers = worker_count(settings.workers, fabric.device)
+    # Before workers start, so that they share the Arrow copy and the decoded images.
+    job.train.prepare(job.recipe.images.stored)
     batches = load_batches(source, rows, workers=workers, pin=fabric.device.type == "cuda")
     meter = Meter(job, plan.size, show=not quiet and rank() == 0)
     job.objective.train()
@@ -184,8 +186,8 @@ def _refuse_nan(job: Fit, loss: Tensor, batch: Batch) -> None:
     write_json(path, {"step": job.progress.step, "ids": batch.ids})
     shown = ", ".join(batch.ids[:3])
     raise HoagError(
-        f"{job.out}: the loss is {float(loss.detach())} at step {job.progress.step}, in a batch with "
-        f"{shown} and {max(len(batch.ids) - 3, 0)} more (all ids in {path.name}); look at those "
+        f"{job.out}: the loss is {float(loss.detach())} at step {job.progress.step}, in a batch "
+        f"with {shown} and {max(len(batch.ids) - 3, 0)} more (all ids in {path.name}); look at those "
         "galaxies, lower optimiser.learning_rate, and go on from last/ with --resume"
     )
 
@@ -239,9 +241,13 @@ def evaluate(job: Fit) -> dict[str, float]:
         with job.fabric.autocast():
             metrics = job.objective.evaluate(batch.to(job.fabric.device))
         for name, (total, count) in metrics.items():
-            totals.setdefault(name, []).append(torch.stack([total.double().cpu(), count.double().cpu()]))
+            totals.setdefault(name, []).append(
+                torch.stack([total.double().cpu(), count.double().cpu()])
+            )
     names = job.objective.metrics
-    sums = torch.stack([torch.stack(totals[n]).sum(0) if n in totals else torch.zeros(2).double() for n in names])
+    sums = torch.stack(
+        [torch.stack(totals[n]).sum(0) if n in totals else torch.zeros(2).double() for n in names]
+    )
     sums = all_sum(sums.to(job.fabric.device) if job.fabric.device.type == "cuda" else sums).cpu()
     return {n: float(s / c) for n, (s, c) in zip(names, sums, strict=True) if c > 0}
 

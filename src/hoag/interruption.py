@@ -13,7 +13,7 @@ class Interrupted(HoagError):
 
 
 class Interruption:
-    """Turn the first SIGINT or SIGTERM inside the block into a flag; a second SIGINT ends at once."""
+    """Turn the first SIGINT or SIGTERM inside the block into a flag; a second SIGINT ends it."""
 
     def __init__(self) -> None:
         self.asked = False

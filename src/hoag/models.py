@@ -45,9 +45,13 @@ class Model:
     """
 
     def __init__(
-        self, objective: Objective, recipe: Recipe, schema: Schema, classes: list[str] | None = None,
+        self,
+        objective: Objective,
+        recipe: Recipe,
+        schema: Schema,
+        classes: list[str] | None = None,
         device: str = "auto",
-    ):  # fmt: skip
+    ):
         self.device = choose_device(device)
         self.objective = objective.to(self.device).eval().requires_grad_(False)
         self.recipe, self.schema, self.classes = recipe, schema, classes
@@ -80,7 +84,12 @@ class Model:
 
         vectors = self._apply(galaxies, represent, "embedding", quiet)
         made = stamp(seed=self.recipe.seed, schema_hash=self.schema.hash)
-        about = {"model": self.hash, "arm": self.recipe.arm, "symmetries": symmetries, "data": galaxies.hash}
+        about = {
+            "model": self.hash,
+            "arm": self.recipe.arm,
+            "symmetries": symmetries,
+            "data": galaxies.hash,
+        }
         return make_table(galaxies.ids, vectors, {**made, **about})
 
     def predict(self, galaxies: Galaxies, *, quiet: bool = False) -> npt.NDArray[np.float32]:
@@ -101,13 +110,18 @@ class Model:
         head = getattr(self.objective, "class_head", None)
         if head is None:
             raise HoagError(f"a {self.recipe.arm} model has no classes; only direct has")
-        return self._apply(galaxies, lambda x: head(self.encoder(x)).softmax(1), "classifying", quiet)
+        return self._apply(
+            galaxies, lambda x: head(self.encoder(x)).softmax(1), "classifying", quiet
+        )
 
     @torch.inference_mode()
     def _apply(
         self, galaxies: Galaxies, function: Any, doing: str, quiet: bool
     ) -> npt.NDArray[np.float32]:
-        results = [function(images).float().cpu().numpy() for images in self._images(galaxies, doing, quiet)]
+        results = [
+            function(images).float().cpu().numpy()
+            for images in self._images(galaxies, doing, quiet)
+        ]
         return np.concatenate(results)
 
     def _images(self, galaxies: Galaxies, doing: str, quiet: bool) -> Iterator[Tensor]:
@@ -164,11 +178,15 @@ def load(where: str | Path, *, which: str = "best", device: str = "auto") -> Mod
     run = read_json(where / "run.json") if (where / "run.json").exists() else {}
     folder = where if (where / "model.safetensors").exists() else where / which
     if not folder.is_dir():
-        raise HoagError(f"{where}: has no {which}/ checkpoint yet; let it train until its first validation")
+        raise HoagError(
+            f"{where}: has no {which}/ checkpoint yet; let it train until its first validation"
+        )
     objective = make_objective(recipe, schema, run.get("classes"))
     try:
         objective.load_state_dict(load_weights(folder))
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
-        raise HoagError(f"{folder}: the weights do not fit the recipe beside them ({first})") from None
+        raise HoagError(
+            f"{folder}: the weights do not fit the recipe beside them ({first})"
+        ) from None
     return Model(objective, recipe, schema, run.get("classes"), device)

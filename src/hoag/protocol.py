@@ -1,7 +1,7 @@
 """The paper's protocol from end to end: train the arms, probe them on new tasks, write it all down.
 
-Every stage leaves a file and is skipped when that file is there, so that a stopped run goes on where
-it was. What is run is a TOML file (``src/hoag/protocols``): sizes, budgets and label numbers.
+Every stage leaves a file and is skipped when that file is there, so that a stopped run goes on
+where it was. What is run is a TOML file (``src/hoag/protocols``): sizes, budgets and label numbers.
 """
 
 import dataclasses
@@ -53,7 +53,14 @@ class ProtocolSettings:
     def __post_init__(self) -> None:
         if self.checkpoint not in ("best", "last"):
             raise HoagError(f"checkpoint = {self.checkpoint!r} must be best or last")
-        least = {"galaxies_seen": 1, "validations": 1, "folds": 2, "subsets": 1, "repeats": 1, "direct_trials": 0}
+        least = {
+            "galaxies_seen": 1,
+            "validations": 1,
+            "folds": 2,
+            "subsets": 1,
+            "repeats": 1,
+            "direct_trials": 0,
+        }
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise HoagError(f"{name} = {getattr(self, name)} must be {value} or more")
@@ -155,7 +162,9 @@ def run_protocol(
     _claim(out, settings, seed, resume=resume)
     tasks = load_tasks(roles)
     if not tasks:
-        raise HoagError(f"{roles.name}: its dataset.toml names no downstream task, so nothing to judge")
+        raise HoagError(
+            f"{roles.name}: its dataset.toml names no downstream task, so nothing to judge"
+        )
     job = Job(settings, out, seed, device, roles, tasks, load_pretraining(roles))
     schema = job.pretraining.galaxies.schema
     pretrain(job, job.pretraining.galaxies)
@@ -171,7 +180,9 @@ def _claim(out: Path, settings: ProtocolSettings, seed: int, *, resume: bool) ->
     wanted = settings_dict(settings, seed)
     if path.exists():
         if not resume:
-            raise HoagError(f"{out}: holds an earlier run; go on with --resume or choose another --out")
+            raise HoagError(
+                f"{out}: holds an earlier run; go on with --resume or choose another --out"
+            )
         changed = [k for k, v in wanted.items() if read_json(path).get(k) != v]
         if changed:
             raise HoagError(

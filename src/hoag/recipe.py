@@ -46,7 +46,9 @@ class ImageSettings:
 
     def __post_init__(self) -> None:
         _check(8 <= self.size <= 4096, "images.size", self.size, "8 to 4096 pixels")
-        _check(self.decode == 0 or self.decode >= 8, "images.decode", self.decode, "0, or 8 or more")
+        _check(
+            self.decode == 0 or self.decode >= 8, "images.decode", self.decode, "0, or 8 or more"
+        )
 
     @property
     def stored(self) -> int:
@@ -63,7 +65,9 @@ class HeadSettings:
     predictor_hidden: int = option(1024, "hidden width of the BYOL predictor")
     vote_dropout: float = option(0.2, "dropout before the vote head's last layer, 0 to 1")
     vote_hidden: int = option(0, "hidden width of an MLP before the votes; 0: one linear layer")
-    concentration: str = option("sigmoid", 'sigmoid: 1 + 100 sigmoid, range (1, 101); or "unbounded"')
+    concentration: str = option(
+        "sigmoid", 'sigmoid: 1 + 100 sigmoid, range (1, 101); or "unbounded"'
+    )
 
     def __post_init__(self) -> None:
         _check(0 <= self.vote_dropout < 1, "heads.vote_dropout", self.vote_dropout, "0 up to 1")
@@ -101,7 +105,9 @@ class BatchSettings:
     """What is in a batch; counted over all processes together."""
 
     size: int = option(512, "galaxies a step, over all processes together")
-    labelled_fraction: float = option(-1.0, "share with votes, 0 to 1; -1: simply shuffled together")
+    labelled_fraction: float = option(
+        -1.0, "share with votes, 0 to 1; -1: simply shuffled together"
+    )
     campaign_mix: str = option(
         "shuffled", "shuffled, constant (the natural mix, the same in each batch), or equal"
     )
@@ -227,10 +233,12 @@ def load_recipe(recipe: str | Path | Recipe, overrides: Iterable[str] = ()) -> R
     HoagError
         If there is no such recipe, or an option is misspelt or has an unfit value.
     """
-    if not isinstance(recipe, Recipe):
+    if isinstance(recipe, Recipe):
+        loaded = recipe
+    else:
         path = find_recipe(recipe)
-        recipe = _build(Recipe, read_toml(path), str(path))
-    return recipe.changed(dict(parse_override(text) for text in overrides))
+        loaded = _build(Recipe, read_toml(path), str(path))
+    return loaded.changed(dict(parse_override(text) for text in overrides))
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -243,7 +251,9 @@ def find_recipe(name: str | Path) -> Path:
 
 def presets() -> list[str]:
     """Names of the recipes that ship with hoag."""
-    return sorted(path.relative_to(PRESETS).with_suffix("").as_posix() for path in PRESETS.glob("*/*.toml"))
+    return sorted(
+        path.relative_to(PRESETS).with_suffix("").as_posix() for path in PRESETS.glob("*/*.toml")
+    )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -362,7 +372,11 @@ def _put(content: dict[str, Any], key: str, value: Any) -> None:
 
 def _closest(key: str, known: set[str]) -> str:
     close = get_close_matches(key, sorted(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; it may be one of {', '.join(sorted(known))}"
+    return (
+        f"; did you mean {close[0]!r}?"
+        if close
+        else f"; it may be one of {', '.join(sorted(known))}"
+    )
 
 
 def _check(good: bool, name: str, value: Any, wanted: str) -> None:

@@ -222,7 +222,9 @@ def _posteriors(job: "Job") -> "Figure":
     model = load(run_folder(job, "hybrid"), which=job.settings.checkpoint, device=job.device)
     concentrations = model.predict(galaxies, quiet=True)
     images = [galaxy.image for galaxy in galaxies]
-    return posterior_figure(images, galaxies.votes, concentrations, galaxies.schema, ids=galaxies.ids)
+    return posterior_figure(
+        images, galaxies.votes, concentrations, galaxies.schema, ids=galaxies.ids
+    )
 
 
 def save_figures(folder: Path, figures: "dict[str, Figure]") -> None:

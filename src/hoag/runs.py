@@ -63,7 +63,7 @@ class Log:
 def _board(folder: Path) -> Any:
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder))
 
 
 def start_run(
@@ -88,7 +88,9 @@ def start_run(
     known = out / "run.json"
     if known.exists():
         if not resume:
-            raise HoagError(f"{out}: holds a run already; go on with --resume or choose another --out")
+            raise HoagError(
+                f"{out}: holds a run already; go on with --resume or choose another --out"
+            )
         _refuse_other_run(recipe, out, read_json(known), data)
         return log
     out.mkdir(parents=True, exist_ok=True)
@@ -96,7 +98,13 @@ def start_run(
         temporary.write_text(write_recipe(recipe))
     write_json(out / "schema.json", schema.to_dict())
     stamp = full_stamp(seed=recipe.seed, schema_hash=schema.hash)
-    record = {**stamp, "data": data, "processes": world_size(), "classes": classes, "finished": False}
+    record = {
+        **stamp,
+        "data": data,
+        "processes": world_size(),
+        "classes": classes,
+        "finished": False,
+    }
     write_json(known, record)
     return log
 

@@ -141,7 +141,9 @@ def judge_direct(job: "Job", task: Task, probed: Curve) -> Curve:
         settings.subsets if halves else 1, job.seed, balance=task.balance,
         repeats=1 if halves else settings.repeats,
     )  # fmt: skip
-    chosen = [t for t in trials if t.repeat == 0 and t.subset == 0 and t.fold < settings.direct_trials]
+    chosen = [
+        t for t in trials if t.repeat == 0 and t.subset == 0 and t.fold < settings.direct_trials
+    ]
     row_of = {name: row for row, name in enumerate(task.galaxies.ids)}
     rows = np.array([row_of[name] for name in probed.ids])
     chances = [

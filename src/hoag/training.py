@@ -13,9 +13,9 @@ from hoag.errors import HoagError
 from hoag.fitting import OnlineProbe, fit
 from hoag.galaxies import Galaxies
 from hoag.galaxies import open as open_galaxies
+from hoag.labels import encode_labels
 from hoag.online import make_online_probe
 from hoag.recipe import Recipe, load_recipe
-from hoag.labels import encode_labels
 from hoag.roles import load_pretraining, read_roles
 from hoag.splits import split_names
 from hoag.tasks import load_task
@@ -37,8 +37,8 @@ def train(
     """Train one arm and leave the run in a folder.
 
     The fixed train and validation splits are made from the galaxies' ids (paper sec. 3.3); the test
-    split is never read. Where `galaxies` is a folder with a dataset.toml, its pretraining tables are
-    used, without any galaxy of a downstream test half.
+    split is never read. Where `galaxies` is a folder with a dataset.toml, its pretraining tables
+    are used, without any galaxy of a downstream test half.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def train(
         auto, cpu, cuda or mps.
     labels
         For the Direct arm: classes by id, as a table with ``id_str`` and one more column, its file,
-        or a mapping. If None, ``labels.column`` of the recipe names a column of the galaxies' table.
+        or a mapping. If None, ``labels.column`` of the recipe names a column of their table.
 
     Returns
     -------
@@ -79,7 +79,9 @@ def train(
     train_part, validation = (opened.take(part) for part in parts)
     for name, part in (("train", train_part), ("validation", validation)):
         if len(part) == 0:
-            raise HoagError(f"there are no galaxies in the {name} split of {len(opened)}; give more")
+            raise HoagError(
+                f"there are no galaxies in the {name} split of {len(opened)}; give more"
+            )
     if settings.arm in ("pretrained", "hybrid"):
         _demand_votes(settings, train_part, validation)
         if settings.arm == "pretrained":
@@ -104,7 +106,9 @@ def _open(recipe: Recipe, galaxies: str | Path | Galaxies) -> tuple[Galaxies, On
         opened, tasks = load_pretraining(roles).galaxies, list(roles.downstream)
     else:
         opened, tasks = open_galaxies(galaxies), []
-    wanted = dict.fromkeys([*recipe.probe.tasks, *([recipe.probe.select] if recipe.probe.select else [])])
+    wanted = dict.fromkeys(
+        [*recipe.probe.tasks, *([recipe.probe.select] if recipe.probe.select else [])]
+    )
     known = {task.name: task for task in tasks}
     for name in wanted:
         if name not in known:
