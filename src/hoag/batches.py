@@ -54,8 +54,8 @@ class Plan:
     """Plan the batches of a run over `galaxies`.
 
     Streams are mixed in fixed shares: by step t a stream has given floor(share * batch * t)
-    galaxies and the largest stream the rest, so that the shares hold exactly over time, and in each batch
-    within one galaxy (for the largest stream, within one for each other stream).
+    galaxies and the largest stream the rest, so that the shares hold exactly over time, and in
+    each batch within one galaxy (for the largest stream, within one for each other stream).
 
     Raises
     ------

@@ -111,7 +111,7 @@ def synchronise_batchnorm(module: nn.Module, device_type: str) -> nn.Module:
     """Replace every BatchNorm in `module` by one that sees all processes' batches.
 
     On CUDA this is torch's SyncBatchNorm (through timm, which knows its own fused layers),
-    elsewhere `SyncedBatchNorm`. Returns the module; names and values in its state dict do not change.
+    elsewhere `SyncedBatchNorm`. Returns the module; names and values in its state dict stay.
     """
     if device_type == "cuda":
         from timm.layers import convert_sync_batchnorm

@@ -187,8 +187,8 @@ def _refuse_nan(job: Fit, loss: Tensor, batch: Batch) -> None:
     shown = ", ".join(batch.ids[:3])
     raise HoagError(
         f"{job.out}: the loss is {float(loss.detach())} at step {job.progress.step}, in a batch "
-        f"with {shown} and {max(len(batch.ids) - 3, 0)} more (all ids in {path.name}); look at those "
-        "galaxies, lower optimiser.learning_rate, and go on from last/ with --resume"
+        f"with {shown} and {max(len(batch.ids) - 3, 0)} more (all ids in {path.name}); look at "
+        "those galaxies, lower optimiser.learning_rate, and go on from last/ with --resume"
     )
 
 

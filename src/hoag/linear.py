@@ -7,7 +7,7 @@ lies in their span, so nothing is lost), where a diagonal preconditions Newton's
 inner folds are solved together as columns of one problem, and each strength starts from the last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,7 +147,7 @@ class _Problem:
 
     mean: Floats
     scale: Floats
-    axes: Floats | None  # (dim, r) orthonormal, None when the features are not rotated
+    lift: Callable[[Floats], Floats]  # weights on the r coordinates to weights on the features
     design: Floats  # (n, r + 1), the last column ones
     variance: Floats  # (r + 1,) sum of squares of each column of the design
     targets: Floats  # (n, outputs): 0/1, or one-hot
@@ -158,14 +158,13 @@ class _Problem:
         mean, scale = features.mean(axis=0), features.std(axis=0)
         scale = np.where(scale > 1e-12 * (1 + np.abs(mean)), scale, 1.0)  # constants stay 0
         scaled = (features - mean) / scale
-        axes = _principal_axes(scaled)
-        coordinates = scaled if axes is None else scaled @ axes
+        coordinates, lift = _principal_coordinates(scaled)
         design = np.concatenate([coordinates, np.ones((len(labels), 1))], axis=1)
         hot = labels[:, None] == (np.arange(classes) if classes > 2 else np.ones(1))
-        return _Problem(mean, scale, axes, design, (design**2).sum(axis=0), hot.astype(np.float64))
+        return _Problem(mean, scale, lift, design, (design**2).sum(axis=0), hot.astype(np.float64))
 
     def classifier(self, parameters: Floats, strength: float) -> LinearClassifier:
-        weights = parameters[:-1, 0] if self.axes is None else self.axes @ parameters[:-1, 0]
+        weights = self.lift(parameters[:-1, 0])
         return LinearClassifier(self.mean, self.scale, weights, parameters[-1, 0], strength)
 
     def logits(self, parameters: Floats) -> Floats:
@@ -191,15 +190,19 @@ class _Problem:
         return (logits * self.targets[:, None]).sum(axis=2) - total
 
 
-def _principal_axes(scaled: Floats) -> Floats | None:
+def _principal_coordinates(scaled: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
+    """Coordinates (n, r) of the galaxies on their principal axes, and the way back for weights."""
     n, dim = scaled.shape
     if min(n, dim) > _LARGEST_ROTATION:
-        return None
+        return scaled, lambda weights: weights
     if n >= dim:
-        return np.asarray(np.linalg.eigh(scaled.T @ scaled)[1])
+        axes = np.linalg.eigh(scaled.T @ scaled)[1]
+        return scaled @ axes, lambda weights: np.asarray(axes @ weights)
     values, vectors = np.linalg.eigh(scaled @ scaled.T)
     kept = values > max(values[-1], 1.0) * 1e-13  # centred features have rank n - 1
-    return np.asarray(scaled.T @ (vectors[:, kept] / np.sqrt(values[kept])))
+    lengths, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    # The axes themselves, scaled.T @ vectors / lengths, are (dim, n): never made, as dim is large.
+    return vectors * lengths, lambda weights: scaled.T @ (vectors / lengths @ weights)
 
 
 def _sigmoid(logits: Floats) -> Floats:
