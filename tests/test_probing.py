@@ -1,4 +1,5 @@
 import json
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pyarrow as pa
@@ -100,6 +101,26 @@ def test_workers_change_no_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
     shared = run_trials(vectors, numbers, 2, trials, workers=2)
     for one, other in zip(alone, shared, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_process_that_dies_loses_no_trial(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, labels = embeddings()
+    vectors = np.stack(table["representation"].to_numpy())
+    numbers = np.array(list(labels.values()))
+    trials = make_trials(list(labels), numbers, [20, 60], 3, 2)
+    alone = run_trials(vectors, numbers, 2, trials, workers=1)
+
+    def breaks(*_: object, **__: object) -> object:
+        raise BrokenProcessPool("killed")
+
+    monkeypatch.setattr("hoag.probing._ALONE", 0.0)
+    monkeypatch.setattr("joblib.Parallel.__call__", breaks)
+    rescued = run_trials(vectors, numbers, 2, trials, workers=2)
+    for one, other in zip(alone, rescued, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert "going on with this one" in capsys.readouterr().err
 
 
 def test_better_representations_score_higher_and_differences_are_paired() -> None:

@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from hoag.console import progress
+from hoag.console import progress, say
 from hoag.curves import Curve, Predictions, combine
 from hoag.embedding import ids_of, vectors
 from hoag.errors import HoagError
@@ -219,6 +220,10 @@ def run_trials(
             chances[number] = _run_trial(single, numbers, classes, trials[number])
     if order:
         chances |= _in_processes(single, numbers, classes, trials, order, name, workers)
+    for number in order:
+        if number not in chances:
+            with threadpool_limits(1):
+                chances[number] = _run_trial(single, numbers, classes, trials[number])
     return [chances[number] for number in range(len(trials))]
 
 
@@ -257,8 +262,11 @@ def _in_processes(
         jobs = (delayed(_run_portion)(shared, labels, classes, portion) for portion in portions)
         with parallel_config(backend="loky", inner_max_num_threads=1):
             pool = Parallel(n_jobs=workers, return_as="generator_unordered", max_nbytes=None)
-            for done in progress(pool(jobs), f"probing {name}", total=parts, unit="portions"):
-                chances |= done
+            try:
+                for done in progress(pool(jobs), f"probing {name}", total=parts, unit="portions"):
+                    chances |= done
+            except BrokenProcessPool:
+                say("a probing process was ended from outside (memory?); going on with this one")
     return chances
 
 
