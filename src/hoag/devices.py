@@ -1,5 +1,6 @@
 """Where training runs: CPU, CUDA or Apple's MPS, one process or many, through Lightning Fabric."""
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ def make_fabric(recipe: Recipe, device: str) -> Iterator[Any]:
     """
     from lightning.fabric import Fabric
 
+    # Lightning tells of its precision plugins and seeds at length; our own lines say what matters.
+    logging.getLogger("lightning").setLevel(logging.WARNING)
     chosen = choose_device(device)
     local, nodes = _processes()
     started = not (dist.is_available() and dist.is_initialized())
