@@ -1,6 +1,6 @@
 """Made-up but complete results and figures, for the tests of figures and report and to look at.
 
-``python tests/example_results.py OUT.html`` writes the report they make.
+``python -m tests.example_results OUT.html`` writes the report they make.
 """
 
 import sys

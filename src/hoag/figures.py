@@ -45,7 +45,7 @@ def plot_curve(
     *,
     chance: float | None = None,
 ) -> Axes:
-    """Draw a measure against the number of labels, a line an arm, with bands for the intervals.
+    """Draw a measure against the number of labels, a line an arm, with bands or bars: intervals.
 
     Parameters
     ----------
@@ -78,10 +78,11 @@ def plot_curve(
                 scale * np.array([row[metric + end] for row in own])
                 for end in ("", "_low", "_high")
             )
-            if len(own) > 1:
-                ax.fill_between(sizes, low, high, color=style.colour, alpha=0.16, linewidth=0)
+            # Six bands on top of each other are mud: baselines, and arms of few points, get bars.
+            if len(own) > 2 and style.line == "-":
+                ax.fill_between(sizes, low, high, color=style.colour, alpha=0.15, linewidth=0)
             else:
-                ax.vlines(sizes, low, high, color=style.colour, alpha=0.4, linewidth=3)
+                ax.vlines(sizes, low, high, color=style.colour, alpha=0.55, linewidth=1.4)
             ax.plot(
                 sizes, middle, style.line, color=style.colour, marker=style.marker, markersize=5.5,
                 linewidth=1.9, markeredgewidth=0, label=style.label, clip_on=False, zorder=3,

@@ -111,21 +111,28 @@ def _best_sentence(size: int, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _paired_sentences(task: Mapping[str, Any]) -> Iterator[str]:
+    """Say of each pair of arms at how many sizes the interval of their difference leaves out 0."""
     pairs: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in task.get("paired", ()):
         if row.get("metric", "accuracy") == "accuracy":
             pairs.setdefault((row["a"], row["b"]), []).append(row)
-    for (a, b), rows in pairs.items():
-        styles = arm_styles([a, b])
+    same: dict[str, list[str]] = {}
+    for pair, rows in pairs.items():
+        a, b = (arm_styles([arm])[arm].label for arm in pair)
         ahead = sum(row["low"] > 0 for row in rows)
         behind = sum(row["high"] < 0 for row in rows)
-        unclear = len(rows) - ahead - behind
-        found = [
-            f"{verb} at {count} of {len(rows)} numbers of labels"
-            for verb, count in (("ahead", ahead), ("behind", behind), ("not told apart", unclear))
-            if count
-        ]  # fmt: skip
-        yield f"{styles[a].label} against {styles[b].label}: {', '.join(found)}."
+        if ahead == len(rows):
+            same.setdefault("Ahead at every number of labels", []).append(f"{a} of {b}")
+        elif behind == len(rows):
+            same.setdefault("Ahead at every number of labels", []).append(f"{b} of {a}")
+        elif ahead == behind == 0:
+            same.setdefault("Not told apart at any number of labels", []).append(f"{a} and {b}")
+        else:
+            counts = ((ahead, "ahead"), (behind, "behind"), (len(rows) - ahead - behind, "neither"))
+            found = ", ".join(f"{verdict} at {count}" for count, verdict in counts if count)
+            yield f"{a} against {b}, of {len(rows)} numbers of labels: {found}."
+    for verdict, names in same.items():
+        yield f"{verdict}: {'; '.join(names)}."
 
 
 def _task(task: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
