@@ -6,13 +6,12 @@ They see the train half of a task only, and choose nothing unless a recipe asks 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from hoag.batches import in_chunks
 from hoag.fitting import OnlineProbe
 from hoag.objectives import Objective
-from hoag.probing import make_trials, run_trials
+from hoag.probing import cross_validated_accuracy
 from hoag.recipe import Recipe
 from hoag.tasks import Task
 from hoag.views import evaluation_view
@@ -47,28 +46,16 @@ def make_online_probe(tasks: Sequence[Task], recipe: Recipe) -> OnlineProbe:
         objective.eval()
         found = {}
         for name, galaxies, labels in chosen:
-            vectors = []
+            parts = []
             for batch in in_chunks(galaxies, recipe.images.stored, size=256):
                 images = evaluation_view(batch.images.to(device), recipe.images.size)
                 with torch.no_grad():
-                    vectors.append(objective.representation(images).float().cpu().numpy())
-            accuracy = cross_validated(galaxies.ids, np.concatenate(vectors), labels, recipe.seed)
+                    parts.append(objective.representation(images).float().cpu().numpy())
+            vectors = np.concatenate(parts)
+            accuracy = cross_validated_accuracy(galaxies.ids, vectors, labels, recipe.seed)
             found[f"probe/{name}/accuracy"] = accuracy
         for part, mode in modes:
             part.training = mode
         return found
 
     return probe
-
-
-def cross_validated(
-    ids: Sequence[str], features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], seed: int
-) -> float:
-    """Accuracy of the linear probe over one 5-fold cut, each galaxy held out once; 0 to 1."""
-    trials = make_trials(ids, labels, ["all"], folds=5, subsets=1, seed=seed)
-    chances = run_trials(features, labels, int(labels.max()) + 1, trials, workers=1)
-    right = [
-        (chance.argmax(1) == labels[trial.test_index])
-        for trial, chance in zip(trials, chances, strict=True)
-    ]
-    return float(np.concatenate(right).mean())
