@@ -195,7 +195,7 @@ def add_bright_star(scene: Scene, rng: np.random.Generator) -> None:
     limit = (
         scene.survey.noise(scene.truth.deeper)[1] * scene.survey.psf_fwhm[1] * scene.survey.pixel
     )
-    flux = limit * 10 ** (3.0 + 2.2 * scene.truth.artefact_strength)
+    flux = limit * 10 ** (2.8 + 1.9 * scene.truth.artefact_strength)
     x, y = 0.25 * (1.15 - scene.truth.artefact_strength) * scene.half_field * rng.normal(size=2)
     add_star(scene, float(x), float(y), float(flux), float(rng.uniform(-0.2, 1.1)))
 
