@@ -54,7 +54,12 @@ def run_demo(
         simulate(data, galaxies=galaxies, rings=rings, seed=seed, size=SIZE)
         contact_sheets(data, out / "sheets")
     settings = load_protocol("demo")
-    settings = replace(settings, galaxies_seen=max(64, round(settings.galaxies_seen * scale)))
+    low, high = (max(2, round(steps * scale)) for steps in settings.direct_steps)
+    settings = replace(
+        settings,
+        galaxies_seen=max(64, round(settings.galaxies_seen * scale)),
+        direct_steps=(min(low, settings.direct_steps[0]), high),
+    )
     simulated = f"--galaxies {galaxies} --rings {rings} --size {SIZE} --seed {seed}"
     folder, data_folder = shlex.quote(str(out)), shlex.quote(str(data))
     commands = [

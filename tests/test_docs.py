@@ -1,0 +1,68 @@
+"""Every command and code block of README and docs is run, smaller where a number says how large."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import TINY
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SMALLER = [
+    (r"^make demo$", "hoag demo --out demo --scale 0.01"),
+    (r"--galaxies \d+", "--galaxies 240 --rings 160 --size 32 --workers 1"),
+    (r"^(hoag train \S+ \S+)", r"\1 TINY"),
+]
+EXCEPTED = {"make test"}
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.S)
+
+
+def smaller(line):
+    for pattern, replacement in SMALLER:
+        line = re.sub(pattern, replacement, line)
+    options = []
+    for name, value in TINY.items():
+        if name == "encoder.options":
+            value = "{channels = [4, 8, 8, 16]}"
+        options.append(f"'{name}={value}'")
+    return line.replace("TINY", " ".join(options))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_code_run_as_they_stand(page, tmp_path):
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "OMP_NUM_THREADS": "2"}
+    for block in blocks(page, "bash"):
+        for line in block.strip().splitlines():
+            if line in EXCEPTED or line.startswith("#"):
+                continue
+            done = subprocess.run(
+                smaller(line), shell=True, cwd=tmp_path, env=environment, capture_output=True,
+                text=True, timeout=600,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{line}\n{done.stderr[-3000:]}"
+    for block in blocks(page, "python"):
+        done = subprocess.run(
+            [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", block], cwd=tmp_path,
+            env=environment, capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{block}\n{done.stderr[-3000:]}"
+
+
+def test_the_readme_leaves_what_it_promises():
+    text = (ROOT / "README.md").read_text()
+    for name in re.findall(r"\]\(([^)#]+)\)", text):
+        assert name.startswith("http") or (ROOT / name).exists(), name
+
+
+def test_the_tree_names_every_module_and_no_other():
+    text = (ROOT / "README.md").read_text()
+    tree = blocks(ROOT / "README.md", "text")[0]
+    named = set(re.findall(r"\b(\w+\.py)\b", tree))
+    real = {path.name for path in (ROOT / "src" / "hoag").glob("*.py") if path.name[0] != "_"}
+    assert named == real, (named ^ real, len(text))
