@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, verbs on small real work, one sentence for bad input."""
+"""The command line as a user meets it: help, verbs on small real work, bad input."""
 
 import csv
 import json
@@ -157,8 +157,8 @@ def test_other_peoples_embeddings_join_the_benchmark(run, simulated, capsys, tmp
     theirs = tmp_path / "theirs.csv"
     theirs.write_text("id_str,a,b\n" + "".join(f"{n},{i % 7},{i % 5}\n" for i, n in enumerate(ids)))
     status, out, _ = hoag(
-        capsys, "probe", ours, simulated / "rings.parquet", theirs, "--label", "ring", "--sizes", 40,
-        "--subsets", 2,
+        capsys, "probe", ours, simulated / "rings.parquet", theirs, "--label", "ring", "--sizes",
+        40, "--subsets", 2,
     )  # fmt: skip
     assert status == 0 and "ours" in out and "theirs" in out
 
