@@ -14,8 +14,9 @@ from typing import Any
 from hoag.console import say
 from hoag.errors import HoagError
 from hoag.files import read_json, write_json
+from hoag.options import option
 from hoag.provenance import full_stamp
-from hoag.recipe import Recipe, build_settings, load_recipe, option, read_toml
+from hoag.recipe import Recipe, build_settings, load_recipe, read_toml
 from hoag.roles import Pretraining, Roles, load_pretraining
 from hoag.tasks import Task, load_tasks
 

@@ -16,17 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from hoag.errors import HoagError
+from hoag.options import option
 from hoag.views import ViewSettings
 
 PRESETS = Path(__file__).parent / "recipes"
 ARMS = ("direct", "pretrained", "contrastive", "hybrid")
-
-
-def option(default: Any, about: str) -> Any:
-    """Give a field its default and the sentence that documents it in written recipes."""
-    if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata={"about": about})
-    return field(default=default, metadata={"about": about})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ that differs from torchvision.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from hoag.colours import colour_matrix, coloured, gaussian_blur
 from hoag.errors import HoagError
+from hoag.options import option
 from hoag.randomness import PIXEL_NOISE, normal, uniform
 
 _TRIES = 10  # torchvision's, before it falls back to a central crop
@@ -30,30 +31,26 @@ _COARSEST = 1.5
 _AT_ONCE = 2**21
 
 
-def _option(default: Any, about: str) -> Any:
-    return field(default=default, metadata={"about": about})
-
-
 @dataclass(frozen=True)
 class ViewSettings:
     """Which random views of a galaxy are made; the defaults are the paper's contrastive views."""
 
-    area: tuple[float, float] = _option((0.3, 0.85), "least and most share of the frame in a crop")
-    ratio: tuple[float, float] = _option((0.8, 1.2), "least and most width / height of a crop")
-    rotation: float = _option(180.0, "largest rotation either way, degrees")
-    flip_horizontal: float = _option(0.5, "probability of a left-right flip")
-    flip_vertical: float = _option(0.5, "probability of an up-down flip")
-    jitter_probability: float = _option(0.8, "probability that colours are jittered at all")
-    brightness: float = _option(0.4, "factor in [1 - b, 1 + b]")
-    contrast: float = _option(0.4, "factor in [1 - c, 1 + c], about the view's mean grey")
-    saturation: float = _option(0.4, "factor in [1 - s, 1 + s]; grey is 0")
-    hue: float = _option(0.1, "largest turn of the hue either way, in whole turns, 0 to 0.5")
-    grey_probability: float = _option(0.3, "probability that a view is made grey")
-    blur_probability: float = _option(0.0, "probability of a Gaussian blur")
-    blur_sigma: tuple[float, float] = _option((0.1, 2.0), "least and most sigma of it, pixels")
-    noise_probability: float = _option(0.0, "probability of Gaussian noise on every pixel")
-    noise_sigma: float = _option(0.05, "its sigma; images span 0 to 1")
-    fill: str = _option("zeros", "outside the frame: zeros (black) or reflect")
+    area: tuple[float, float] = option((0.3, 0.85), "least and most share of the frame in a crop")
+    ratio: tuple[float, float] = option((0.8, 1.2), "least and most width / height of a crop")
+    rotation: float = option(180.0, "largest rotation either way, degrees")
+    flip_horizontal: float = option(0.5, "probability of a left-right flip")
+    flip_vertical: float = option(0.5, "probability of an up-down flip")
+    jitter_probability: float = option(0.8, "probability that colours are jittered at all")
+    brightness: float = option(0.4, "factor in [1 - b, 1 + b]")
+    contrast: float = option(0.4, "factor in [1 - c, 1 + c], about the view's mean grey")
+    saturation: float = option(0.4, "factor in [1 - s, 1 + s]; grey is 0")
+    hue: float = option(0.1, "largest turn of the hue either way, in whole turns, 0 to 0.5")
+    grey_probability: float = option(0.3, "probability that a view is made grey")
+    blur_probability: float = option(0.0, "probability of a Gaussian blur")
+    blur_sigma: tuple[float, float] = option((0.1, 2.0), "least and most sigma of it, pixels")
+    noise_probability: float = option(0.0, "probability of Gaussian noise on every pixel")
+    noise_sigma: float = option(0.05, "its sigma; images span 0 to 1")
+    fill: str = option("zeros", "outside the frame: zeros (black) or reflect")
 
     def __post_init__(self) -> None:
         for name in ("area", "ratio", "blur_sigma"):
