@@ -16,9 +16,10 @@ from hoag.errors import HoagError
 from hoag.files import read_json, write_json
 from hoag.options import option
 from hoag.provenance import full_stamp
-from hoag.recipe import Recipe, build_settings, load_recipe, read_toml
+from hoag.recipe import Recipe, load_recipe
 from hoag.roles import Pretraining, Roles, load_pretraining
 from hoag.tasks import Task, load_tasks
+from hoag.toml_settings import build_settings, read_toml
 
 PROTOCOLS = Path(__file__).parent / "protocols"
 PRETRAINED_ARMS = ("pretrained", "contrastive", "hybrid")

@@ -6,17 +6,22 @@ package (``paper/hybrid``, ``hoag/hybrid`` and so on); any file of the same form
 
 import dataclasses
 import json
-import tomllib
-import types
-import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from hoag.errors import HoagError
 from hoag.options import option
+from hoag.toml_settings import (
+    build_settings,
+    demand,
+    demand_choice,
+    option_line,
+    parse_override,
+    put_option,
+    read_toml,
+)
 from hoag.views import ViewSettings
 
 PRESETS = Path(__file__).parent / "recipes"
@@ -39,8 +44,8 @@ class ImageSettings:
     decode: int = option(0, "side to which stored images are reduced before the views; 0: size")
 
     def __post_init__(self) -> None:
-        _check(8 <= self.size <= 4096, "images.size", self.size, "8 to 4096 pixels")
-        _check(
+        demand(8 <= self.size <= 4096, "images.size", self.size, "8 to 4096 pixels")
+        demand(
             self.decode == 0 or self.decode >= 8, "images.decode", self.decode, "0, or 8 or more"
         )
 
@@ -64,8 +69,8 @@ class HeadSettings:
     )
 
     def __post_init__(self) -> None:
-        _check(0 <= self.vote_dropout < 1, "heads.vote_dropout", self.vote_dropout, "0 up to 1")
-        _choice("heads.concentration", self.concentration, ("sigmoid", "unbounded"))
+        demand(0 <= self.vote_dropout < 1, "heads.vote_dropout", self.vote_dropout, "0 up to 1")
+        demand_choice("heads.concentration", self.concentration, ("sigmoid", "unbounded"))
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,9 @@ class ObjectiveSettings:
     votes_on: str = option("first", "which views feed the vote head: first or both")
 
     def __post_init__(self) -> None:
-        _choice("objective.mixing", self.mixing, ("paper", "equation3", "fixed", "ema_norm"))
-        _choice("objective.votes_on", self.votes_on, ("first", "both"))
-        _check(self.weight >= 0, "objective.weight", self.weight, "0 or more")
+        demand_choice("objective.mixing", self.mixing, ("paper", "equation3", "fixed", "ema_norm"))
+        demand_choice("objective.votes_on", self.votes_on, ("first", "both"))
+        demand(self.weight >= 0, "objective.weight", self.weight, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,8 @@ class TargetSettings:
     schedule: str = option("constant", "constant, or cosine: from tau to 1 over the run")
 
     def __post_init__(self) -> None:
-        _check(0 <= self.tau <= 1, "target.tau", self.tau, "0 to 1")
-        _choice("target.schedule", self.schedule, ("constant", "cosine"))
+        demand(0 <= self.tau <= 1, "target.tau", self.tau, "0 to 1")
+        demand_choice("target.schedule", self.schedule, ("constant", "cosine"))
 
 
 @dataclass(frozen=True)
@@ -107,10 +112,10 @@ class BatchSettings:
     )
 
     def __post_init__(self) -> None:
-        _check(self.size >= 2, "batch.size", self.size, "2 or more")
+        demand(self.size >= 2, "batch.size", self.size, "2 or more")
         good = self.labelled_fraction == -1 or 0 <= self.labelled_fraction <= 1
-        _check(good, "batch.labelled_fraction", self.labelled_fraction, "0 to 1, or -1")
-        _choice("batch.campaign_mix", self.campaign_mix, ("shuffled", "constant", "equal"))
+        demand(good, "batch.labelled_fraction", self.labelled_fraction, "0 to 1, or -1")
+        demand_choice("batch.campaign_mix", self.campaign_mix, ("shuffled", "constant", "equal"))
 
 
 @dataclass(frozen=True)
@@ -126,14 +131,14 @@ class OptimiserSettings:
     clip: float = option(0.0, "largest norm of the gradient; 0: no limit")
 
     def __post_init__(self) -> None:
-        _choice("optimiser.name", self.name, ("adam", "adamw"))
-        _choice("optimiser.schedule", self.schedule, ("constant", "cosine"))
-        _check(self.learning_rate > 0, "optimiser.learning_rate", self.learning_rate, "above 0")
-        _check(self.weight_decay >= 0, "optimiser.weight_decay", self.weight_decay, "0 or more")
-        _check(self.warmup_steps >= 0, "optimiser.warmup_steps", self.warmup_steps, "0 or more")
-        _check(self.clip >= 0, "optimiser.clip", self.clip, "0 or more")
+        demand_choice("optimiser.name", self.name, ("adam", "adamw"))
+        demand_choice("optimiser.schedule", self.schedule, ("constant", "cosine"))
+        demand(self.learning_rate > 0, "optimiser.learning_rate", self.learning_rate, "above 0")
+        demand(self.weight_decay >= 0, "optimiser.weight_decay", self.weight_decay, "0 or more")
+        demand(self.warmup_steps >= 0, "optimiser.warmup_steps", self.warmup_steps, "0 or more")
+        demand(self.clip >= 0, "optimiser.clip", self.clip, "0 or more")
         good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
-        _check(good, "optimiser.betas", self.betas, "two numbers, 0 up to 1")
+        demand(good, "optimiser.betas", self.betas, "two numbers, 0 up to 1")
 
 
 @dataclass(frozen=True)
@@ -151,9 +156,9 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name in ("steps", "validate_every", "validation_galaxies", "save_every", "log_every"):
-            _check(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "1 or more")
-        _check(self.patience >= 0, "training.patience", self.patience, "0 or more")
-        _choice("training.precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
+            demand(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "1 or more")
+        demand(self.patience >= 0, "training.patience", self.patience, "0 or more")
+        demand_choice("training.precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
 
 
 @dataclass(frozen=True)
@@ -191,8 +196,8 @@ class Recipe:
     labels: LabelSettings = field(default_factory=LabelSettings)
 
     def __post_init__(self) -> None:
-        _choice("arm", self.arm, ARMS)
-        _check(0 <= self.seed < 2**63, "seed", self.seed, "a whole number, 0 or more")
+        demand_choice("arm", self.arm, ARMS)
+        demand(0 <= self.seed < 2**63, "seed", self.seed, "a whole number, 0 or more")
 
     def to_dict(self) -> dict[str, Any]:
         """Give the recipe as plain nested dicts, ready for JSON."""
@@ -208,8 +213,8 @@ class Recipe:
         """
         content = dataclasses.asdict(self)
         for key, value in changes.items():
-            _put(content, key, value)
-        return _build(Recipe, content, "recipe")
+            put_option(content, key, value)
+        return build_settings(Recipe, content, "recipe")
 
 
 def load_recipe(recipe: str | Path | Recipe, overrides: Iterable[str] = ()) -> Recipe:
@@ -231,7 +236,7 @@ def load_recipe(recipe: str | Path | Recipe, overrides: Iterable[str] = ()) -> R
         loaded = recipe
     else:
         path = find_recipe(recipe)
-        loaded = _build(Recipe, read_toml(path), str(path))
+        loaded = build_settings(Recipe, read_toml(path), str(path))
     return loaded.changed(dict(parse_override(text) for text in overrides))
 
 
@@ -250,133 +255,13 @@ def presets() -> list[str]:
     )
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; raise `HoagError` naming file and line if it is none."""
-    try:
-        return tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HoagError(f"{path}: not valid TOML ({error})") from None
-    except OSError as error:
-        raise HoagError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Split ``key=value``; the value is TOML, or a bare word taken as text."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise HoagError(f"{text!r} is not of the form key=value, e.g. encoder.name=resnet34")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
-
-
 def write_recipe(recipe: Recipe) -> str:
     """Write a recipe as TOML with each option's documentation behind it."""
-    lines = [line for name in ("arm", "seed") for line in [_line(recipe, name)]]
+    lines = [line for name in ("arm", "seed") for line in [option_line(recipe, name)]]
     for section in fields(recipe):
         settings = getattr(recipe, section.name)
         if dataclasses.is_dataclass(settings):
             about = (type(settings).__doc__ or "").strip().splitlines()[0]
             lines += ["", f"# {about}", f"[{section.name}]"]
-            lines += [_line(settings, option.name) for option in fields(settings)]
+            lines += [option_line(settings, option.name) for option in fields(settings)]
     return "\n".join(lines) + "\n"
-
-
-def _line(settings: Any, name: str) -> str:
-    about = type(settings).__dataclass_fields__[name].metadata.get("about", "")
-    text = f"{name} = {toml_value(getattr(settings, name))}"
-    return f"{text:<36}# {about}" if about else text
-
-
-def toml_value(value: Any) -> str:
-    """Write one value as TOML."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def build_settings(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
-    """Make a settings dataclass from plain values, refusing unknown keys and unfit types."""
-    return _build(kind, content, where)
-
-
-def _build(kind: Any, content: Mapping[str, Any], where: str, prefix: str = "") -> Any:
-    hints = typing.get_type_hints(kind)
-    known = {f.name for f in fields(kind)}
-    values = {}
-    for key, value in content.items():
-        name = f"{prefix}{key}"
-        if key not in known:
-            raise HoagError(f"{where}: unknown option {name!r}{_closest(key, known)}")
-        if dataclasses.is_dataclass(hints[key]):
-            if not isinstance(value, Mapping):
-                raise HoagError(f"{where}: {name} is a table of options, not {value!r}")
-            values[key] = _build(hints[key], value, where, f"{name}.")
-        else:
-            values[key] = _fit(value, hints[key], name, where)
-    try:
-        return kind(**values)
-    except HoagError as error:
-        raise HoagError(f"{where}: {error}") from None
-
-
-def _fit(value: Any, hint: Any, name: str, where: str) -> Any:
-    """Give `value` the type of its option, or say what was wanted."""
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(hint, types.UnionType):
-        fitting = [kind for kind in inner if isinstance(value, kind)]
-        if fitting:
-            return value
-    elif origin is tuple:
-        length_fits = inner[-1] is Ellipsis or (
-            isinstance(value, list | tuple) and len(value) == len(inner)
-        )
-        if isinstance(value, list | tuple) and length_fits:
-            return tuple(_fit(item, inner[0], name, where) for item in value)
-    elif origin is dict:
-        if isinstance(value, Mapping):
-            return dict(value)
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    raise HoagError(f"{where}: {name} = {value!r} must be {_said(hint)}")
-
-
-def _said(hint: Any) -> str:
-    words = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
-    if typing.get_origin(hint) is tuple:
-        return f"a list such as [a, b] in which each is {_said(typing.get_args(hint)[0])}"
-    return words.get(hint, "a table {key = value}")
-
-
-def _put(content: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    place = content
-    for section in sections:
-        if not isinstance(place.get(section), dict):
-            raise HoagError(f"recipe: unknown option {key!r}{_closest(section, set(place))}")
-        place = place[section]
-    # encoder.options takes any key; everything else must exist, which _build checks.
-    place[last] = value
-
-
-def _closest(key: str, known: set[str]) -> str:
-    close = get_close_matches(key, sorted(known), n=1)
-    return (
-        f"; did you mean {close[0]!r}?"
-        if close
-        else f"; it may be one of {', '.join(sorted(known))}"
-    )
-
-
-def _check(good: bool, name: str, value: Any, wanted: str) -> None:
-    if not good:
-        raise HoagError(f"{name} = {value!r} must be {wanted}")
-
-
-def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    _check(value in choices, name, value, "one of " + ", ".join(choices))
