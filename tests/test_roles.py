@@ -309,3 +309,14 @@ def test_roles_of_the_shared_galaxies():
     assert pretraining.removed["gz2-rings-face-on"] == int((fixed != "test").sum())
     coarse = load_downstream(found.task("coarse-classes"))
     assert len(coarse.classes) == 5 and np.bincount(coarse.labels).min() > 100
+
+
+def test_a_star_names_all_shards(tmp_path):
+    for shard in range(3):
+        ids = [f"s{shard}g{n}" for n in range(10)]
+        name = f"votes-{shard:05d}-of-00003.parquet"
+        write_galaxies(galaxies(ids, **{"bar-gz2_yes": [3] * 10}), tmp_path / name)
+    found = roles(tmp_path, "[[pretraining]]\ntable = 'votes-*.parquet'\n")
+    assert len(load_pretraining(found).galaxies) == 30
+    with pytest.raises(HoagError, match=r"'table': no table 'vote-\*.parquet' in"):
+        roles(tmp_path, "[[pretraining]]\ntable = 'vote-*.parquet'\n")

@@ -275,7 +275,12 @@ class _Entry:
         names = [value] if isinstance(value, str) else value
         if not names or not all(isinstance(name, str) for name in names):
             raise HoagError(f"{self.where}: '{key}' must name one table or more")
-        for name in names:
-            if not (folder / name).exists():
-                raise HoagError(f"{self.where}: '{key}': no table '{name}' in {folder}")
-        return tuple(folder / name for name in names)
+        found = [path for name in names for path in self._tables(key, name, folder)]
+        return tuple(dict.fromkeys(found))
+
+    def _tables(self, key: str, name: str, folder: Path) -> list[Path]:
+        """Give the table of a name, or those that match it if it has a * (shards)."""
+        matching = sorted(folder.glob(name)) if "*" in name else [folder / name]
+        if not matching or not matching[0].exists():
+            raise HoagError(f"{self.where}: '{key}': no table '{name}' in {folder}")
+        return matching
