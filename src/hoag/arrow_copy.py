@@ -85,7 +85,12 @@ class ParquetImages:
                 if self.asked_for:
                     raise HoagError(f"{self.copy}: the Arrow copy cannot be written there")
                 return ColumnImages(_read_into_memory(self.shards), str(self.shards[0]), folder)
-            _write_copy(self.shards, self.copy, self.id_column)
+            try:
+                _write_copy(self.shards, self.copy, self.id_column)
+            except HoagError:
+                # Another process of the same run may have put the same copy there meanwhile.
+                if not _is_current(self.copy, self.shards):
+                    raise
         return ColumnImages(_map(self.copy / _DATA), str(self.shards[0]), folder)
 
     def __getstate__(self) -> dict[str, Any]:

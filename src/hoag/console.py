@@ -1,5 +1,6 @@
 """What hoag says while it works: one-line notes and progress bars, both on standard error."""
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import TypeVar
@@ -8,8 +9,17 @@ T = TypeVar("T")
 
 
 def say(message: str) -> None:
-    """Print one line on standard error, where it never mixes with results on standard output."""
-    print(message, file=sys.stderr, flush=True)
+    """Print one line on standard error, where it never mixes with results on standard output.
+
+    Of the processes of one run, as torchrun or Slurm number them, only the first speaks.
+    """
+    if is_first():
+        print(message, file=sys.stderr, flush=True)
+
+
+def is_first() -> bool:
+    """Tell whether this process is alone or the first of those that a launcher started."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "SLURM_PROCID"))
 
 
 def progress(
@@ -31,6 +41,7 @@ def progress(
     from tqdm.auto import tqdm
 
     bar: Iterable[T] = tqdm(
-        items, desc=doing, total=total, unit=f" {unit}", delay=2, mininterval=0.5, leave=False
-    )
+        items, desc=doing, total=total, unit=f" {unit}", delay=2, mininterval=0.5, leave=False,
+        disable=not is_first(),
+    )  # fmt: skip
     return bar
