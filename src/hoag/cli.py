@@ -167,11 +167,14 @@ def train(
     labels
         Table of id_str and classes for the Direct arm, if they are not in the galaxies' table.
     """
+    from hoag.console import is_first
     from hoag.training import train as run
 
-    print(
-        run(recipe, galaxies, out, overrides=overrides, resume=resume, device=device, labels=labels)
+    folder = run(
+        recipe, galaxies, out, overrides=overrides, resume=resume, device=device, labels=labels
     )
+    if is_first():
+        print(folder)
 
 
 @app.command

@@ -185,7 +185,8 @@ def _claim(out: Path, settings: ProtocolSettings, seed: int, *, resume: bool) ->
             raise HoagError(
                 f"{out}: holds an earlier run; go on with --resume or choose another --out"
             )
-        changed = [k for k, v in wanted.items() if read_json(path).get(k) != v]
+        before = read_json(path)
+        changed = [k for k, v in wanted.items() if before.get(k) != v and k != "caveats"]
         if changed:
             raise HoagError(
                 f"{out}: was begun with another {changed[0]}; resume it with its own settings or "
