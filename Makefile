@@ -9,8 +9,8 @@ demo: .venv/ready
 	$(BIN)/hoag demo --out demo
 
 test: .venv/ready
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 	OMP_NUM_THREADS=2 $(BIN)/pytest
 
