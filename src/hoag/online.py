@@ -6,6 +6,7 @@ They see the train half of a task only, and choose nothing unless a recipe asks 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from hoag.batches import in_chunks
@@ -36,9 +37,7 @@ def make_online_probe(tasks: Sequence[Task], recipe: Recipe) -> OnlineProbe:
     """
     chosen = []
     for task in tasks:
-        usable = task.open_rows
-        first = usable[np.argsort(task.galaxies.keys[usable], kind="stable")]
-        rows = np.sort(first[: recipe.probe.galaxies])
+        rows = _first(task, recipe.probe.galaxies)
         chosen.append((task.name, task.galaxies.take(rows), task.labels[rows]))
 
     def probe(objective: Objective, device: torch.device) -> dict[str, float]:
@@ -59,3 +58,17 @@ def make_online_probe(tasks: Sequence[Task], recipe: Recipe) -> OnlineProbe:
         return found
 
     return probe
+
+
+def _first(task: Task, most: int) -> npt.NDArray[np.int64]:
+    """Rows of the first open galaxies by key; as many of each class where the task is balanced."""
+    ordered = task.open_rows[np.argsort(task.galaxies.keys[task.open_rows], kind="stable")]
+    if task.balance:
+        labels = task.labels[ordered]
+        counts = np.bincount(labels)
+        rank = np.empty(len(ordered), np.int64)
+        for number in np.unique(labels):
+            members = np.flatnonzero(labels == number)
+            rank[members] = np.arange(len(members))
+        ordered = ordered[rank < counts[counts > 0].min()]
+    return np.sort(ordered[:most])
