@@ -76,7 +76,7 @@ class ProtocolSettings:
             steps = max(1, self.galaxies_seen // batch)
             changes = {
                 "training.steps": steps,
-                "training.validate_every": max(1, steps // self.validations),
+                "training.validate_every": -(-steps // self.validations),
                 "training.save_every": max(1, min(steps // self.validations, 500)),
                 "training.log_every": max(1, min(steps // 20, 50)),
                 "training.patience": 0,  # a fixed number of steps: a seed repeats
