@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from hoag.checkpoint import load_state, load_weights, save_checkpoint, weights_hash
+from hoag.checkpoint import load_stamp, load_state, load_weights, save_checkpoint, weights_hash
 from hoag.errors import HoagError
 
 
@@ -12,7 +12,7 @@ def make(folder):
     optimiser = torch.optim.Adam(model.parameters(), lr=0.1, betas=(0.8, 0.9))
     model(torch.randn(5, 4, generator=torch.Generator().manual_seed(0))).square().sum().backward()
     optimiser.step()
-    save_checkpoint(folder, model.state_dict(), optimiser.state_dict(), {"step": 1})
+    save_checkpoint(folder, model.state_dict(), optimiser.state_dict(), {"step": 1}, {"seed": 4})
     return model, optimiser
 
 
@@ -28,6 +28,11 @@ def test_weights_and_optimiser_come_back_bit_for_bit(tmp_path):
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert fresh.param_groups[0]["lr"] == 0.1
     assert tuple(fresh.param_groups[0]["betas"]) == (0.8, 0.9)
+
+
+def test_weights_carry_their_stamp(tmp_path):
+    make(tmp_path / "last")
+    assert load_stamp(tmp_path / "last")== {"seed": 4}
 
 
 def test_nothing_on_disk_is_a_pickle(tmp_path):

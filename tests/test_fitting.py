@@ -224,3 +224,25 @@ def test_the_trained_model_is_what_load_gives(galaxies, tiny, tmp_path):
     model = hoag.load(out, device="cpu")
     assert repr(model).startswith("Model(hybrid, resnet18, 24 px, 16 features")
     assert model.predict(galaxies.take([0, 1])).shape == (2, 206)
+
+
+def test_half_precision_on_a_cpu_is_said_and_recorded(galaxies, tiny, tmp_path, capsys):
+    from hoag.recipe import load_recipe
+
+    recipe = tiny("pretrained", **{"training.precision": "16-mixed"})
+    out = run(recipe, galaxies, tmp_path / "run")
+    assert "a CPU has no 16-mixed, so 32-true is used" in capsys.readouterr().err
+    assert load_recipe(out / "recipe.toml").training.precision == "32-true"
+
+
+def test_a_run_can_be_made_longer_but_not_under_a_cosine(galaxies, tiny, tmp_path):
+    from hoag.recipe import load_recipe
+
+    out = run(tiny("pretrained"), galaxies, tmp_path / "run")
+    run(tiny("pretrained", **{"training.steps": 8}), galaxies, out, resume=True)
+    assert load_recipe(out / "recipe.toml").training.steps == 8
+    assert read_json(out / "run.json")["resumed"][0]["steps"] == 8
+    cosine = {"optimiser.schedule": "cosine"}
+    other = run(tiny("pretrained", **cosine), galaxies, tmp_path / "cosine")
+    with pytest.raises(HoagError, match="its cosine schedule was laid over 6 steps"):
+        run(tiny("pretrained", **cosine, **{"training.steps": 8}), galaxies, other, resume=True)

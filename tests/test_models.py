@@ -118,3 +118,20 @@ def test_an_unknown_encoder_is_named(tiny, galaxies):
 def test_an_unknown_device_is_named(hybrid):
     with pytest.raises(HoagError, match="device 'tpu' must be one of auto, cpu, cuda, mps"):
         hoag.load(hybrid, device="tpu")
+
+
+def test_weights_carry_version_seed_and_schema(hybrid, galaxies, tmp_path):
+    import json
+    import shutil
+
+    from hoag.checkpoint import load_stamp
+
+    stamp = load_stamp(hybrid / "best")
+    assert stamp["hoag"] == hoag.__version__
+    assert (stamp["seed"], stamp["schema_hash"]) == (0, galaxies.schema.hash)
+    copy = tmp_path / "copy"
+    shutil.copytree(hybrid, copy)
+    other = hoag.load_schema("gz2").to_dict()
+    (copy / "schema.json").write_text(json.dumps(other))
+    with pytest.raises(HoagError, match="put back the schema.json of the run"):
+        hoag.load(copy)

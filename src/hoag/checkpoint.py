@@ -21,6 +21,7 @@ def save_checkpoint(
     model: Mapping[str, Tensor],
     optimiser: Mapping[str, Any] | None,
     state: Mapping[str, Any],
+    stamp: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint folder, replacing the one that is there, whole or not at all.
 
@@ -35,16 +36,30 @@ def save_checkpoint(
         The optimiser's state dict, or None where resuming is not wanted.
     state
         What else there is, as JSON: step, best value and so on.
+    stamp
+        Version, seed and schema hash, kept in the metadata of model.safetensors.
     """
     with written_whole(folder) as temporary:
         temporary.mkdir()
-        save_file(_storable(model), temporary / MODEL, metadata={"format": "pt"})
+        # One entry alone: safetensors writes several in no fixed order, and equal runs are equal bytes.
+        save_file(_storable(model), temporary / MODEL, metadata={"hoag": json.dumps(dict(stamp))})
         content = dict(state)
         if optimiser is not None:
             tensors: dict[str, Tensor] = {}
             content["optimiser"] = _lift(optimiser, "optimiser", tensors)
             save_file(_storable(tensors), temporary / TRAINING)
         (temporary / STATE).write_text(json.dumps(content, indent=1) + "\n")
+
+
+def load_stamp(folder: Path) -> dict[str, Any]:
+    """Read the stamp of a checkpoint folder's weights; empty for weights from elsewhere."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(folder / MODEL, "pt") as file:
+            return dict(json.loads((file.metadata() or {}).get("hoag", "{}")))
+    except (SafetensorError, OSError) as error:
+        raise HoagError(f"{folder / MODEL}: not a readable safetensors file ({error})") from None
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:

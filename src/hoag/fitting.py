@@ -13,7 +13,7 @@ from torch import Tensor
 from hoag.batches import BatchSource, Plan, PlannedRows, in_chunks, load_batches
 from hoag.checkpoint import load_state, load_weights, save_checkpoint
 from hoag.console import say
-from hoag.devices import make_fabric, worker_count
+from hoag.devices import choose_device, make_fabric, worker_count
 from hoag.distributed import all_sum, rank, synchronise_batchnorm, world_size
 from hoag.errors import HoagError
 from hoag.files import write_json
@@ -22,6 +22,7 @@ from hoag.interruption import Interruption
 from hoag.meter import Meter
 from hoag.objectives import Batch, Objective, make_objective
 from hoag.optimisation import learning_rate, make_optimiser
+from hoag.provenance import stamp
 from hoag.recipe import Recipe
 from hoag.runs import Log, finish_run, start_run
 
@@ -112,7 +113,13 @@ def fit(
         holds another run.
     """
     out = Path(out)
+    recipe = _for_device(recipe, device)
     with make_fabric(recipe, device) as fabric:
+        if recipe.batch.size % world_size():
+            raise HoagError(
+                f"batch.size = {recipe.batch.size} must be a multiple of the {world_size()} "
+                "processes that share it"
+            )
         objective = make_objective(recipe, train.schema, classes)
         if world_size() > 1:
             synchronise_batchnorm(objective, fabric.device.type)
@@ -128,6 +135,14 @@ def fit(
         _train(job, quiet=quiet)
         finish_run(out, job.progress.__dict__, log)
     return out
+
+
+def _for_device(recipe: Recipe, device: str) -> Recipe:
+    """Give the recipe in a precision that the device has."""
+    if recipe.training.precision == "16-mixed" and choose_device(device).type == "cpu":
+        say("training.precision: a CPU has no 16-mixed, so 32-true is used")
+        return recipe.changed({"training.precision": "32-true"})
+    return recipe
 
 
 def _train(job: Fit, *, quiet: bool) -> None:
@@ -182,7 +197,7 @@ def _step(job: Fit, wrapped: Any, optimiser: Any, batch: Batch) -> dict[str, Ten
 def _refuse_nan(job: Fit, loss: Tensor, batch: Batch) -> None:
     if torch.isfinite(loss):
         return
-    path = job.out / "nan-batch.json"
+    path = job.out / ("nan-batch.json" if rank() == 0 else f"nan-batch-{rank()}.json")
     write_json(path, {"step": job.progress.step, "ids": batch.ids})
     shown = ", ".join(batch.ids[:3])
     raise HoagError(
@@ -242,7 +257,7 @@ def evaluate(job: Fit) -> dict[str, float]:
             metrics = job.objective.evaluate(batch.to(job.fabric.device))
         for name, (total, count) in metrics.items():
             totals.setdefault(name, []).append(
-                torch.stack([total.double().cpu(), count.double().cpu()])
+                torch.stack([total.cpu().double(), count.cpu().double()])
             )
     names = job.objective.metrics
     sums = torch.stack(
@@ -257,7 +272,11 @@ def _save(job: Fit, name: str) -> None:
         return
     optimiser = job.optimiser.state_dict() if name == "last" else None
     state = {"progress": job.progress.__dict__, "monitor": job.monitor}
-    save_checkpoint(job.out / name, job.objective.state_dict(), optimiser, state)
+    scaler = getattr(job.fabric._precision, "scaler", None)  # of 16-mixed on CUDA
+    if scaler is not None:
+        state["scaler"] = scaler.state_dict()
+    made = stamp(seed=job.recipe.seed, schema_hash=job.train.schema.hash)
+    save_checkpoint(job.out / name, job.objective.state_dict(), optimiser, state, made)
 
 
 def _restore(job: Fit) -> None:
@@ -267,5 +286,7 @@ def _restore(job: Fit) -> None:
     job.progress = Progress(**state["progress"])
     job.objective.load_state_dict(load_weights(folder))
     job.optimiser.load_state_dict(state["optimiser"])
+    if "scaler" in state:
+        job.fabric._precision.scaler.load_state_dict(state["scaler"])
     job.log.rewind(job.progress.step)
     say(f"{job.out}: goes on from step {job.progress.step}")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hoag.batches import in_chunks
-from hoag.checkpoint import load_weights, weights_hash
+from hoag.checkpoint import load_stamp, load_weights, weights_hash
 from hoag.console import progress
 from hoag.devices import choose_device
 from hoag.embedding import make_table
@@ -182,6 +182,12 @@ def load(where: str | Path, *, which: str = "best", device: str = "auto") -> Mod
             f"{where}: has no {which}/ checkpoint yet; let it train until its first validation"
         )
     objective = make_objective(recipe, schema, run.get("classes"))
+    made_for = load_stamp(folder).get("schema_hash", schema.hash)
+    if made_for != schema.hash:
+        raise HoagError(
+            f"{folder}: the weights answer the schema {made_for}, and schema.json beside them is "
+            f"{schema.hash}; put back the schema.json of the run"
+        )
     try:
         objective.load_state_dict(load_weights(folder))
     except RuntimeError as error:

@@ -91,7 +91,9 @@ def start_run(
             raise HoagError(
                 f"{out}: holds a run already; go on with --resume or choose another --out"
             )
-        _refuse_other_run(recipe, out, read_json(known), data)
+        record = read_json(known)
+        _refuse_other_run(recipe, out, record, data)
+        _record_resumption(recipe, out, record)
         return log
     out.mkdir(parents=True, exist_ok=True)
     with written_whole(out / "recipe.toml") as temporary:
@@ -119,8 +121,24 @@ def _refuse_other_run(recipe: Recipe, out: Path, run: dict[str, Any], data: dict
             f"{out}: was started with {name} = {before.get(name)!r}, not {now[name]!r}; "
             "resume it with its own recipe or choose another --out"
         )
+    longer = before["training.steps"] != now["training.steps"]
+    if longer and "cosine" in (recipe.optimiser.schedule, recipe.target.schedule):
+        raise HoagError(
+            f"{out}: its cosine schedule was laid over {before['training.steps']} steps, so "
+            "training.steps cannot change on the way; choose another --out"
+        )
     if run.get("data") != data:
         raise HoagError(f"{out}: was started on other galaxies; resume it on the same ones")
+
+
+def _record_resumption(recipe: Recipe, out: Path, run: dict[str, Any]) -> None:
+    """Write the recipe as it is now, and when and by which command and commit it was resumed."""
+    with written_whole(out / "recipe.toml") as temporary:
+        temporary.write_text(write_recipe(recipe))
+    made = full_stamp()
+    entry = {name: made[name] for name in ("time", "command", "commit", "hoag")}
+    entry["steps"] = recipe.training.steps
+    write_json(out / "run.json", {**run, "resumed": [*run.get("resumed", []), entry]})
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -59,6 +59,7 @@ def make_trials(
     *,
     balance: bool = False,
     repeats: int = 1,
+    groups: Sequence[str] | None = None,
 ) -> list[Trial]:
     """Make the trials of the paper's linear evaluation (Walmsley+22 Sec. 3.3, made precise).
 
@@ -85,6 +86,9 @@ def make_trials(
         Draw as many of each class as the rarest has, afresh in each repeat.
     repeats
         Different cuts into folds.
+    groups
+        (galaxies,) keys; rows that share one are images of one sky object and fall in one fold, so
+        that no object is both learned from and scored on. By default each row is its own.
 
     Raises
     ------
@@ -94,12 +98,14 @@ def make_trials(
     numbers = np.asarray(labels, np.int64)
     _check_counts(numbers, folds, subsets, repeats)
     hashes = _hashes(ids)
+    objects = _object_numbers(groups, len(numbers))
     rounds = []
     for repeat in range(repeats):
         pool = np.arange(len(numbers))
         if balance:
             pool = _balanced(hashes, numbers, f"{seed}/{repeat}/balance")
-        rounds.append((pool, _cut(hashes, numbers, pool, folds, f"{seed}/{repeat}/fold")))
+        cut = _cut(hashes, numbers, objects, pool, folds, f"{seed}/{repeat}/fold")
+        rounds.append((pool, cut))
     largest = min(len(pool) - len(test) for pool, cut in rounds for test in cut)
     wanted = _sizes(sizes, largest, len(np.unique(numbers)), folds)
     trials = []
@@ -227,11 +233,42 @@ def _balanced(hashes: NDArray[np.uint64], labels: Ints, key: str) -> Ints:
     return np.sort(np.concatenate(chosen))
 
 
-def _cut(hashes: NDArray[np.uint64], labels: Ints, pool: Ints, folds: int, key: str) -> list[Ints]:
-    """Deal the classes to the folds one after another: folds differ by one galaxy at most."""
+def _object_numbers(groups: Sequence[str] | None, rows: int) -> Ints:
+    """Number the sky object of each row."""
+    if groups is None:
+        return np.arange(rows)
+    if len(groups) != rows:
+        raise HoagError(f"{len(groups)} groups were given for {rows} galaxies; give one for each")
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in groups], np.int64)
+
+
+def _cut(
+    hashes: NDArray[np.uint64], labels: Ints, objects: Ints, pool: Ints, folds: int, key: str
+) -> list[Ints]:
+    """Deal the objects of each class to the folds one after another.
+
+    Where each row is its own object, folds differ by one galaxy at most. An object of several
+    classes counts for the one that is rarest, which the folds can least do without.
+    """
     ordered = _order(hashes, pool, key)
-    dealt = ordered[np.argsort(labels[ordered], kind="stable")]
-    return [dealt[fold::folds] for fold in range(folds)]
+    _, first, which = np.unique(objects[ordered], return_index=True, return_inverse=True)
+    counts = np.bincount(labels[pool])
+    rarest_first = np.lexsort((np.arange(len(counts)), counts))
+    rarity = np.full(len(first), len(counts))
+    np.minimum.at(rarity, which, np.argsort(rarest_first)[labels[ordered]])
+    # By class, then the objects of most rows first so that folds are of even size, then at random.
+    turn = np.lexsort((first, -np.bincount(which), rarest_first[rarity]))
+    fold = np.empty(len(first), np.int64)
+    fold[turn] = np.arange(len(first)) % folds
+    cut = [ordered[fold[which] == number] for number in range(folds)]
+    for name in np.flatnonzero(counts):
+        if not all((labels[test] == name).any() for test in cut):
+            raise HoagError(
+                f"class number {name} has galaxies of too few sky objects for {folds} folds; "
+                "label more of it or leave it out"
+            )
+    return cut
 
 
 def _series(
