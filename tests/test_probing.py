@@ -228,6 +228,24 @@ def test_quick_accuracy_is_high_for_clear_classes_and_repeats() -> None:
     assert found == cross_validated_accuracy(list(labels), vectors, numbers, 3)
 
 
+def test_images_of_one_object_are_held_out_together() -> None:
+    table, labels = embeddings()
+    groups = {name: name[:-1] if name < "g060" else name for name in labels}
+    curve = label_efficiency(table, labels, [20, "all"], subsets=2, groups=groups)
+    [run] = curve.predictions
+    for trial in run.trials:
+        learned, held = (
+            {groups[curve.ids[row]] for row in rows}
+            for rows in (trial.train_index, trial.test_index)
+        )
+        assert not learned & held
+    alone = label_efficiency(table, labels, [20], subsets=2, groups={n: n for n in labels})
+    assert alone.table == label_efficiency(table, labels, [20], subsets=2).table
+    del groups["g003"]
+    with pytest.raises(HoagError, match=r"1 of 150 labelled galaxies are in no group.*'g003'"):
+        label_efficiency(table, labels, [20], groups=groups)
+
+
 def test_labelled_galaxies_without_vectors_are_counted() -> None:
     table, labels = embeddings()
     with pytest.raises(HoagError, match=r"mine: 2 of 152 labelled .* \(such as 'x1'\)"):

@@ -106,6 +106,78 @@ def test_balanced_draws_have_equal_classes_and_are_fresh_in_each_repeat() -> Non
     assert {t.size for t in trials} == {32}
 
 
+def objects(ids: list[str]) -> list[str]:
+    """Half of the rows alone, the others two or three images of an object."""
+    half = len(ids) // 2
+    return ids[:half] + [
+        f"object {row // 2 if row % 5 else row // 3}" for row in range(len(ids) - half)
+    ]
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_no_object_is_both_learned_from_and_scored_on(balance: bool) -> None:
+    ids, labels = task((120, 60, 20))  # labels are drawn anew for each row: objects mix classes
+    groups = objects(ids)
+    trials = make_trials(
+        ids, labels, [20, "all"], 5, 3, balance=balance, repeats=3, groups=groups
+    )  # fmt: skip
+    for trial in trials:
+        learned = {groups[row] for row in trial.train_index}
+        assert not learned & {groups[row] for row in trial.test_index}
+        assert np.bincount(labels[trial.test_index], minlength=3).min() >= 1
+        assert np.bincount(labels[trial.train_index], minlength=3).min() >= 2
+    for repeat in range(3):
+        tests = {t.fold: t.test_index for t in trials if t.repeat == repeat}
+        held = np.concatenate(list(tests.values()))
+        assert len(np.unique(held)) == len(held) == (60 if balance else 200)
+        spread = [len(test) for test in tests.values()]
+        assert max(spread) - min(spread) <= 6
+    without = make_trials(ids, labels, ["all"], 5, 1, balance=balance)
+    assert any(
+        {groups[row] for row in t.train_index} & {groups[row] for row in t.test_index}
+        for t in without
+    )
+
+
+def test_objects_of_one_class_are_dealt_in_proportion() -> None:
+    ids, labels = task((60, 30))
+    pairs = [*ids, *(f"{name} again" for name in ids)]
+    for trial in make_trials(pairs, np.tile(labels, 2), ["all"], 5, 1, groups=ids * 2):
+        assert np.bincount(np.tile(labels, 2)[trial.test_index]).tolist() == [24, 12]
+
+
+def test_groups_of_one_change_nothing_and_the_order_of_rows_neither() -> None:
+    ids, labels = task((70, 45))
+    order = np.random.default_rng(3).permutation(115)
+    moved = [ids[row] for row in order]
+    for balance in (False, True):
+        options = {"seed": 5, "repeats": 2, "balance": balance}
+        plain = by_id(ids, make_trials(ids, labels, [10, "all"], 5, 2, **options))
+        alone = [f"object of {name}" for name in ids]
+        options["groups"] = alone
+        assert by_id(ids, make_trials(ids, labels, [10, "all"], 5, 2, **options)) == plain
+        options["groups"] = objects(ids)
+        one = by_id(ids, make_trials(ids, labels, [10, "all"], 5, 2, **options))
+        options["groups"] = [options["groups"][row] for row in order]
+        assert by_id(moved, make_trials(moved, labels[order], [10, "all"], 5, 2, **options)) == one
+        assert one != plain
+
+
+def test_folds_without_groups_stay_as_published() -> None:
+    ids, labels = task((12, 8))
+    tests = [t.test_index.tolist() for t in make_trials(ids, labels, [4], 4, 1, seed=1)]
+    assert tests == [[0, 2, 5, 8, 11], [1, 3, 9, 10, 16], [4, 6, 12, 14, 17], [7, 13, 15, 18, 19]]
+
+
+def test_groups_that_leave_a_fold_without_a_class_are_refused() -> None:
+    ids, labels = task((30, 10))
+    groups = [name if label == 0 else "one" for name, label in zip(ids, labels, strict=True)]
+    with pytest.raises(HoagError, match="class number 1 has galaxies of too few sky objects for 5"):
+        make_trials(ids, labels, [10], groups=groups)
+    with pytest.raises(HoagError, match="39 groups were given for 40 galaxies"):
+        make_trials(ids, labels, [10], groups=groups[1:])
+
+
 def test_number_of_subsets_is_full_up_to_3000_labels_and_one_for_all() -> None:
     assert number_of_subsets(3000, 20, 40000) == 20
     assert number_of_subsets(6000, 20, 40000) == 10

@@ -8,7 +8,7 @@ several arms, joined by ``combine``, are compared on the same galaxies, folds an
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -54,6 +54,7 @@ def label_efficiency(
     *,
     balance: bool = False,
     repeats: int = 1,
+    groups: Mapping[str, str] | None = None,
     classes: Sequence[str] | None = None,
     name: str = "representation",
     workers: int | None = None,
@@ -77,6 +78,9 @@ def label_efficiency(
         Numbers of labels; "all" is as many as each fold leaves.
     folds, subsets, seed, balance, repeats
         As in `make_trials`.
+    groups
+        id_str -> key of the sky object, for every labelled galaxy: no object is cut by a fold. By
+        default each id is its own.
     classes
         Names of the classes in their order, if labels are their numbers or names; by default the
         labels found, sorted.
@@ -88,13 +92,15 @@ def label_efficiency(
     Raises
     ------
     HoagError
-        If a labelled galaxy is not in the table, or sizes and classes do not fit the labels.
+        If a labelled galaxy is not in the table or the groups, or sizes and classes do not fit the
+        labels.
     """
     ids, numbers, names = encode_labels(labels, classes)
     features = _features(table, ids, name)
     trials = make_trials(
-        ids, numbers, sizes, folds, subsets, seed, balance=balance, repeats=repeats
-    )
+        ids, numbers, sizes, folds, subsets, seed,
+        balance=balance, repeats=repeats, groups=_groups_of(ids, groups),
+    )  # fmt: skip
     chances = run_trials(features, numbers, len(names), trials, name=name, workers=workers)
     return Curve.from_predictions(ids, numbers, names, trials, chances, name)
 
@@ -276,6 +282,18 @@ def _run_portion(
     features = np.load(shared, mmap_mode="r", allow_pickle=False)
     with threadpool_limits(1):
         return {number: _run_trial(features, labels, classes, trial) for number, trial in portion}
+
+
+def _groups_of(ids: Sequence[str], groups: Mapping[str, str] | None) -> list[str] | None:
+    if groups is None:
+        return None
+    missing = [each for each in ids if each not in groups]
+    if missing:
+        raise HoagError(
+            f"{len(missing)} of {len(ids)} labelled galaxies are in no group (such as "
+            f"'{missing[0]}'); give each its sky object, or its own id if it has no other image"
+        )
+    return [groups[each] for each in ids]
 
 
 def _features(table: pa.Table, ids: Sequence[str], name: str) -> NDArray[np.float32]:
