@@ -135,3 +135,17 @@ def test_weights_carry_version_seed_and_schema(hybrid, galaxies, tmp_path):
     (copy / "schema.json").write_text(json.dumps(other))
     with pytest.raises(HoagError, match="put back the schema.json of the run"):
         hoag.load(copy)
+
+
+def test_random_weights_are_measured_on_clean_images_when_given_some(tiny, galaxies):
+    bare = random_model(tiny("hybrid"), galaxies.schema, device="cpu")
+    measured = random_model(
+        tiny("hybrid"), galaxies.schema, galaxies.take(np.arange(100)), device="cpu"
+    )
+    images = torch.from_numpy(galaxies.pixels(np.arange(100), 24)).float() / 255
+    stem = measured.encoder.conv1(images)
+    torch.testing.assert_close(
+        measured.encoder.bn1.running_mean, stem.mean((0, 2, 3)), atol=1e-4, rtol=1e-3
+    )
+    for name, value in bare.encoder.named_parameters():
+        assert torch.equal(value, dict(measured.encoder.named_parameters())[name])

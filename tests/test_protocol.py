@@ -126,6 +126,24 @@ def test_a_folder_of_another_run_is_refused(done, simulated, settings):
         run_protocol(roles, settings, out, device="cpu", resume=True, seed=5)
 
 
+def test_a_folder_begun_on_other_galaxies_is_refused(done, settings, tmp_path):
+    from hoag import simulate
+
+    out, _ = done
+    other = simulate(tmp_path / "other", galaxies=240, rings=160, seed=4, size=32, workers=1)
+    with pytest.raises(HoagError, match="was begun with another data"):
+        run_protocol(read_roles(other), settings, out, device="cpu", resume=True)
+
+
+def test_data_that_do_not_load_leave_nothing_behind(simulated, settings, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(simulated, folder, ignore=shutil.ignore_patterns("*.arrow"))
+    (folder / "rings.parquet").write_bytes(b"broken")
+    with pytest.raises(HoagError, match="rings.parquet"):
+        run_protocol(read_roles(folder), settings, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_result_says_where_it_comes_from(done):
     out, results = done
     stamp = results["stamp"]

@@ -41,7 +41,7 @@ def save_checkpoint(
     """
     with written_whole(folder) as temporary:
         temporary.mkdir()
-        # One entry alone: safetensors writes several in no fixed order, and equal runs are equal bytes.
+        # One entry alone: several are written in no fixed order, and equal runs are equal bytes.
         save_file(_storable(model), temporary / MODEL, metadata={"hoag": json.dumps(dict(stamp))})
         content = dict(state)
         if optimiser is not None:

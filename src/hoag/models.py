@@ -14,6 +14,7 @@ from hoag.checkpoint import load_stamp, load_weights, weights_hash
 from hoag.console import progress
 from hoag.devices import choose_device
 from hoag.embedding import make_table
+from hoag.encoders import recalibrate_batchnorm
 from hoag.errors import HoagError
 from hoag.files import read_json
 from hoag.galaxies import Galaxies
@@ -147,10 +148,33 @@ def _symmetric(images: Tensor) -> list[Tensor]:
     return turned + [image.flip(3) for image in turned]
 
 
-def random_model(recipe: Recipe, schema: Schema, *, device: str = "auto") -> Model:
-    """Make the untrained model a recipe starts from: the random-weights baseline."""
+def random_model(
+    recipe: Recipe, schema: Schema, galaxies: Galaxies | None = None, *, device: str = "auto"
+) -> Model:
+    """Make the untrained model a recipe starts from: the random-weights baseline.
+
+    Parameters
+    ----------
+    recipe, schema
+        Of the arms it is compared with.
+    galaxies
+        Images on which BatchNorm's statistics are measured, a thousand or so; without them they
+        stay at mean 0 and variance 1, which makes a weaker baseline than need be.
+    device
+        auto, cpu, cuda or mps.
+    """
     bare = recipe.changed({"arm": "pretrained"})
-    return Model(make_objective(bare, schema, None), bare, schema, device=device)
+    objective = make_objective(bare, schema, None).to(choose_device(device))
+    if galaxies is not None:
+        stored, size = recipe.images.stored, recipe.images.size
+        batch = min(BATCH, len(galaxies))
+        whole = galaxies.take(np.arange(len(galaxies) // batch * batch))  # equal batches
+        batches = in_chunks(whole, stored, size=batch)
+        on_device = (each.images.to(choose_device(device)) for each in batches)
+        recalibrate_batchnorm(
+            objective.encoder, (evaluation_view(images, size) for images in on_device)
+        )
+    return Model(objective, bare, schema, device=device)
 
 
 def load(where: str | Path, *, which: str = "best", device: str = "auto") -> Model:

@@ -161,13 +161,15 @@ def run_protocol(
     from hoag.stages import judge, judge_final, pretrain
 
     out = Path(out)
-    _claim(out, settings, seed, resume=resume)
+    if (out / "protocol.json").exists() and not resume:
+        raise HoagError(f"{out}: holds an earlier run; go on with --resume or choose another --out")
     tasks = load_tasks(roles)
     if not tasks:
         raise HoagError(
             f"{roles.name}: its dataset.toml names no downstream task, so nothing to judge"
         )
     job = Job(settings, out, seed, device, roles, tasks, load_pretraining(roles))
+    _claim(job)
     schema = job.pretraining.galaxies.schema
     pretrain(job, job.pretraining.galaxies)
     curves = {task.name: judge(job, task, schema) for task in tasks}
@@ -176,25 +178,23 @@ def run_protocol(
     return write_results(job, curves, finals, stamp, list(commands))
 
 
-def _claim(out: Path, settings: ProtocolSettings, seed: int, *, resume: bool) -> None:
-    """Record in protocol.json what `out` is for, or check that it is for this."""
-    path = out / "protocol.json"
-    wanted = settings_dict(settings, seed)
-    if path.exists():
-        if not resume:
-            raise HoagError(
-                f"{out}: holds an earlier run; go on with --resume or choose another --out"
-            )
-        before = read_json(path)
-        changed = [k for k, v in wanted.items() if before.get(k) != v and k != "caveats"]
-        if changed:
-            raise HoagError(
-                f"{out}: was begun with another {changed[0]}; resume it with its own settings or "
-                "choose another --out"
-            )
-        say(f"{out}: goes on with what is there")
+def _claim(job: Job) -> None:
+    """Record in protocol.json what the folder is for, or check that it is for this."""
+    path = job.out / "protocol.json"
+    data = {"pretraining": job.pretraining.galaxies.hash}
+    data |= {task.name: task.hash for task in job.tasks}
+    wanted = {**settings_dict(job.settings, job.seed), "data": data}
+    if not path.exists():
+        write_json(path, wanted)
         return
-    write_json(path, wanted)
+    before = read_json(path)
+    changed = [k for k, v in wanted.items() if before.get(k) != v and k != "caveats"]
+    if changed:
+        raise HoagError(
+            f"{job.out}: was begun with another {changed[0]}; resume it with its own settings and "
+            "galaxies or choose another --out"
+        )
+    say(f"{job.out}: goes on with what is there")
 
 
 def settings_dict(settings: ProtocolSettings, seed: int) -> dict[str, Any]:

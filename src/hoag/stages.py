@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hoag.protocol import Job
 
 RANDOM, PIXELS = "random weights", "raw pixels"
+CALIBRATION = 1024
+"""Training galaxies on which BatchNorm's statistics of the random weights are measured."""
 
 
 def run_folder(job: "Job", arm: str) -> Path:
@@ -111,7 +113,9 @@ def representations(job: "Job", task: Task, schema: Schema) -> dict[str, pa.Tabl
 
     makers: dict[str, Callable[[], pa.Table]] = {arm: trained(arm) for arm in PRETRAINED_ARMS}
     recipe = job.settings.recipe("hybrid", job.seed)
-    makers[RANDOM] = lambda: _embed(job, task, random_model(recipe, schema, device=job.device))
+    makers[RANDOM] = lambda: _embed(
+        job, task, random_model(recipe, schema, _calibration(job), device=job.device)
+    )
     makers[PIXELS] = lambda: _pixels(task, job.settings.pixels)
     tables = {}
     for arm, make in makers.items():
@@ -120,6 +124,13 @@ def representations(job: "Job", task: Task, schema: Schema) -> dict[str, pa.Tabl
             write_embeddings(make(), path)
         tables[arm] = read_embeddings(path)
     return tables
+
+
+def _calibration(job: "Job") -> Galaxies:
+    """Give the first training galaxies by key, for BatchNorm's statistics of random weights."""
+    everyone = job.pretraining.galaxies
+    train = everyone.where(split_names(everyone.groups) == "train")
+    return train.take(np.sort(np.argsort(train.keys, kind="stable")[:CALIBRATION]))
 
 
 def _embed(job: "Job", task: Task, model: Model) -> pa.Table:
@@ -215,6 +226,7 @@ def _direct_recipe(job: "Job", labels: int) -> Recipe:
             "training.validate_every": max(1, steps // 10),
             "training.save_every": steps,
             "training.log_every": steps,
+            "training.patience": 3,
             **{k: v for k, v in settings.direct.items() if k.startswith("training.")},
         }
     )

@@ -1,5 +1,6 @@
 """A downstream task ready to be judged: its galaxies, their classes, and which may be looked at."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,15 @@ class Task:
     balance: bool
     open_rows: Rows
     closed_rows: Rows
+
+    @property
+    def hash(self) -> str:
+        """Content hash of galaxies, labels and which of them are open; 32 hex digits."""
+        digest = hashlib.blake2b(self.galaxies.hash.encode(), digest_size=16)
+        for rows in (self.labels, self.open_rows, self.closed_rows):
+            digest.update(np.ascontiguousarray(rows, "<i8").tobytes())
+        digest.update("\n".join(self.classes).encode())
+        return digest.hexdigest()
 
     def labels_of(self, rows: Rows) -> dict[str, int]:
         """Class numbers by id, of some rows."""
