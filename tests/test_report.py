@@ -102,7 +102,7 @@ def test_the_same_results_give_the_same_page(tmp_path: Path) -> None:
 def test_summary_says_who_is_ahead_and_what_cannot_be_told() -> None:
     results = example_results()
     [sentences] = summary_sentences(results).values()
-    assert sentences[0].startswith("With 100 labels Hybrid gets 67.")
+    assert sentences[0].startswith("With 50 labels Hybrid gets 6")
     assert "then Pretrained" in sentences[0]
     assert sentences[-2:] == [
         "Not told apart at any number of labels: Hybrid and Pretrained.",
@@ -115,6 +115,67 @@ def test_summary_says_who_is_ahead_and_what_cannot_be_told() -> None:
         "Hybrid against Pretrained, of 6 numbers of labels: ahead at 1, behind at 1, neither at 4."
         in mixed
     )
+
+
+def test_direct_is_not_ranked_with_arms_on_all_trials(tmp_path: Path) -> None:
+    results = example_results()
+    task = results["tasks"][0]
+    for row in task["curve"]:
+        if row["arm"] == "direct":
+            row["accuracy"] = 0.991
+    [sentences] = summary_sentences(results).values()
+    assert sentences[1].startswith("With 1,500 labels Hybrid gets")
+    assert not any("Direct" in sentence for sentence in sentences)
+    page = Page(write_report(results, example_figures(results), tmp_path / "r.html").read_text())
+    text = (tmp_path / "r.html").read_text()
+    bold = re.findall(r'<td class="best">([\d.]+)<', text)
+    assert len(bold) == 2 * 6  # the open table and the final one, every number of labels
+    assert "99.1" not in bold
+    assert "99.1" in page.text
+    assert "Direct is trained end to end on 3 of the trials" in page.text
+    assert "leaves out the luck of training and of the subsets" in page.text
+    assert "Direct is not in this table." in page.text
+    task["paired"] += [
+        {"a": arm, "b": "direct", "size": size, "metric": "accuracy", "trials": 3,
+         "difference": 0.03, "low": low, "high": 0.06}
+        for arm, lows in (("hybrid", (0.01, 0.01)), ("contrastive", (-0.01, 0.01)))
+        for size, low in zip((100, 1500), lows, strict=True)
+    ]  # fmt: skip
+    [sentences] = summary_sentences(results).values()
+    assert sentences[-1] == (
+        "Against Direct, on its few trials alone: Hybrid ahead at every number of labels; "
+        "Contrastive ahead at 1, neither at 1."
+    )
+
+
+def test_captions_say_how_it_was_measured(page: tuple[Page, str], tmp_path: Path) -> None:
+    assert "raw pixels at 32 px" in page[0].text
+    assert "The paper's claim is that a lower contrastive loss need not mean" in page[0].text
+    assert "one run an arm cannot decide it." in page[0].text
+    assert "the train half in 5 folds" in page[0].text
+    results = example_results()
+    results["tasks"][0] |= {"protocol": "repeated", "final": None}
+    text = Page(write_report(results, {}, tmp_path / "r.html").read_text()).text
+    assert "without a test half: cut into 5 folds, 20 times." in text
+    assert "too few" not in text
+    assert "not in this table" not in text
+
+
+def test_page_says_whether_intervals_cover_the_luck_of_pretraining(tmp_path: Path) -> None:
+    def words(caveats: list[str], seeds: int | None) -> str:
+        results = example_results() | {"caveats": caveats}
+        if seeds is not None:
+            results["settings"]["pretraining_seeds"] = seeds
+        return Page(write_report(results, {}, tmp_path / "r.html").read_text()).text
+
+    once = "Each arm was pretrained once: the intervals cover which galaxies were held out, not"
+    assert once in words([], None)
+    assert once in words(["Small."], 1)
+    assert once not in words(["One seed, so intervals cover the galaxies alone."], 1)
+    several = words(["Small."], 3)
+    assert "Each arm was pretrained 3 times" in several
+    assert "the luck of a run." in several
+    assert once not in several
 
 
 def test_text_of_results_is_escaped(tmp_path: Path) -> None:

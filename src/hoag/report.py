@@ -16,6 +16,7 @@ from hoag.files import written_whole
 
 TEMPLATE = "report.html.j2"
 _METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "auc": "AUC"}
+_DIRECT = "direct"  # trained on a few trials, so on other held-out galaxies than the other arms
 _SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
 
@@ -66,7 +67,9 @@ def write_report(results: Mapping[str, Any], figures: Mapping[str, Any], out: st
         shown={name: _embedded(name, figure) for name, figure in figures.items()},
         posteriors=[name for name in figures if name.startswith("posteriors")],
         others=[name for name in figures if not _has_a_place(name)],
+        protocol=results.get("settings", {}),
         settings=list(_flat(results.get("settings", {}))),
+        runs=_runs_sentence(results),
         provenance=list(_flat(results["stamp"])),
         colours={style.colour.lstrip("#"): style.colour for style in ARMS.values()},
     )
@@ -81,12 +84,33 @@ def summary_sentences(results: Mapping[str, Any]) -> dict[str, list[str]]:
     """Say in plain words what the numbers of each task show, with their intervals and doubts."""
     summary = {}
     for task in results["tasks"]:
-        everywhere = _sizes_of_most_arms(task["curve"])
+        ranked = _ranked(task["curve"])
+        everywhere = _sizes_of_most_arms(ranked)
         summary[task["name"]] = [
-            _best_sentence(size, task["curve"])
-            for size in dict.fromkeys((everywhere[0], everywhere[-1]))
+            _best_sentence(size, ranked) for size in dict.fromkeys((everywhere[0], everywhere[-1]))
         ] + list(_paired_sentences(task))
     return summary
+
+
+def _ranked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows that may be ranked against each other: all but Direct's, if there are others."""
+    return [row for row in rows if row["arm"] != _DIRECT] or list(rows)
+
+
+def _runs_sentence(results: Mapping[str, Any]) -> str:
+    """Say whether the intervals cover the luck of pretraining; "" where a caveat says it."""
+    seeds = results.get("settings", {}).get("pretraining_seeds", 1)
+    if seeds > 1:
+        return (
+            f"Each arm was pretrained {seeds} times with seeds of its own: the intervals cover "
+            "which galaxies were held out and the luck of a run."
+        )
+    if any("intervals cover" in caveat.lower() for caveat in results["caveats"]):
+        return ""
+    return (
+        "Each arm was pretrained once: the intervals cover which galaxies were held out, not the "
+        "luck of a training run."
+    )
 
 
 def _sizes_of_most_arms(rows: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -117,22 +141,36 @@ def _paired_sentences(task: Mapping[str, Any]) -> Iterator[str]:
         if row.get("metric", "accuracy") == "accuracy":
             pairs.setdefault((row["a"], row["b"]), []).append(row)
     same: dict[str, list[str]] = {}
+    against_direct = []
     for pair, rows in pairs.items():
         a, b = (arm_styles([arm])[arm].label for arm in pair)
-        ahead = sum(row["low"] > 0 for row in rows)
-        behind = sum(row["high"] < 0 for row in rows)
-        if ahead == len(rows):
+        verdict = _verdict(rows)
+        if pair[1] == _DIRECT:
+            against_direct.append(f"{a} {verdict}")
+        elif verdict.startswith("ahead at every"):
             same.setdefault("Ahead at every number of labels", []).append(f"{a} of {b}")
-        elif behind == len(rows):
+        elif verdict.startswith("behind at every"):
             same.setdefault("Ahead at every number of labels", []).append(f"{b} of {a}")
-        elif ahead == behind == 0:
+        elif verdict.startswith("not told apart"):
             same.setdefault("Not told apart at any number of labels", []).append(f"{a} and {b}")
         else:
-            counts = ((ahead, "ahead"), (behind, "behind"), (len(rows) - ahead - behind, "neither"))
-            found = ", ".join(f"{verdict} at {count}" for count, verdict in counts if count)
-            yield f"{a} against {b}, of {len(rows)} numbers of labels: {found}."
+            yield f"{a} against {b}, of {len(rows)} numbers of labels: {verdict}."
     for verdict, names in same.items():
         yield f"{verdict}: {'; '.join(names)}."
+    if against_direct:
+        yield f"Against Direct, on its few trials alone: {'; '.join(against_direct)}."
+
+
+def _verdict(rows: Sequence[Mapping[str, Any]]) -> str:
+    ahead = sum(row["low"] > 0 for row in rows)
+    behind = sum(row["high"] < 0 for row in rows)
+    if ahead == behind == 0:
+        return "not told apart at any number of labels"
+    for count, word in ((ahead, "ahead"), (behind, "behind")):
+        if count == len(rows):
+            return f"{word} at every number of labels"
+    counts = ((ahead, "ahead"), (behind, "behind"), (len(rows) - ahead - behind, "neither"))
+    return ", ".join(f"{word} at {count}" for count, word in counts if count)
 
 
 def _task(task: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,7 +179,12 @@ def _task(task: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]
     sizes = sorted({row["size"] for row in rows})
     arms = arm_styles(list(dict.fromkeys(row["arm"] for row in rows)))
     cells = {(row["arm"], row["size"]): row for row in rows}
-    best = {size: max(row["accuracy"] for row in rows if row["size"] == size) for size in sizes}
+    ranked = _ranked(rows)
+    best = {
+        size: max((row["accuracy"] for row in ranked if row["size"] == size), default=None)
+        for size in sizes
+    }
+    of_direct = sorted({row["trials"] for row in rows if row["arm"] == _DIRECT})
     tables = [
         {
             "metric": metric,
@@ -159,6 +202,9 @@ def _task(task: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]
         "sizes": sizes,
         "tables": tables,
         "best": best,
+        "ranked": {row["arm"] for row in ranked},
+        "direct_trials": " to ".join(dict.fromkeys(map(str, of_direct[:1] + of_direct[-1:]))),
+        "pixels": "raw pixels" in arms,
         "pairs": _pairs(task.get("paired", ()), sizes),
         "fig1": f"fig1:{task['name']}",
         "final": _final(task),
@@ -172,7 +218,8 @@ def _final(task: Mapping[str, Any]) -> dict[str, Any] | None:
     if not rows:
         return None
     laid = _task({"name": "", "curve": rows}, {})
-    return {"sizes": laid["sizes"], "best": laid["best"], "table": laid["tables"][0]}
+    kept = ("sizes", "best", "ranked", "direct_trials")
+    return {name: laid[name] for name in kept} | {"table": laid["tables"][0]}
 
 
 def _pairs(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
