@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: demo test clean
 
 demo: .venv/ready
-	$(BIN)/hoag demo --out demo
+	$(BIN)/hoag demo --out demo --resume
 
 test: .venv/ready
 	$(BIN)/ruff check src tests benchmarks

@@ -32,7 +32,7 @@ def test_weights_and_optimiser_come_back_bit_for_bit(tmp_path):
 
 def test_weights_carry_their_stamp(tmp_path):
     make(tmp_path / "last")
-    assert load_stamp(tmp_path / "last")== {"seed": 4}
+    assert load_stamp(tmp_path / "last") == {"seed": 4}
 
 
 def test_nothing_on_disk_is_a_pickle(tmp_path):

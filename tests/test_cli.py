@@ -200,3 +200,25 @@ def test_bad_input_gives_one_sentence_and_status_2(
     assert last.startswith("hoag: ") and said in last
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_probe_takes_the_halves_of_a_folder(run, simulated, capsys, tmp_path):
+    from hoag.roles import read_roles
+    from hoag.tasks import load_tasks
+
+    table = tmp_path / "rings.parquet"
+    hoag(capsys, "embed", run, simulated / "rings.parquet", "--out", table)
+    again = tmp_path / "rings@1.parquet"  # a second pretraining seed of the same arm
+    again.write_bytes(table.read_bytes())
+    status, _, err = hoag(
+        capsys, "probe", table, simulated, again, "--sizes", 40, "--subsets", 2, "--out",
+        tmp_path / "probe",
+    )  # fmt: skip
+    (task,) = load_tasks(read_roles(simulated))
+    assert status == 0
+    assert f"{len(task.open_rows)} labels are open, {len(task.closed_rows)} kept" in err
+    record = json.loads((tmp_path / "probe" / "curve.json").read_text())
+    assert [row["runs"] for row in record["curve"]] == [2]
+    assert record["stamp"]["schema_hash"] == record["embeddings"]["rings"]["schema_hash"]
+    status, _, err = hoag(capsys, "probe", table, simulated, "--task", "bars")
+    assert status == 2 and "no downstream task 'bars'" in err

@@ -23,9 +23,14 @@ def test_torchruns_processes_are_counted(monkeypatch):
 
 
 def test_slurms_tasks_are_counted(monkeypatch):
-    for name, value in {"SLURM_NTASKS": "8", "SLURM_PROCID": "3", "SLURM_NNODES": "2"}.items():
+    for name, value in {"SLURM_NTASKS": "8", "SLURM_STEP_ID": "0", "SLURM_NNODES": "2"}.items():
         monkeypatch.setenv(name, value)
     assert _processes() == (4, 2)
+
+
+def test_a_batch_script_outside_srun_is_alone(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "8")
+    assert _processes() == (1, 1)
 
 
 def test_only_the_first_process_speaks(monkeypatch, capsys):

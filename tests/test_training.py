@@ -12,7 +12,7 @@ import hoag
 from hoag.errors import HoagError
 from hoag.files import read_json
 from hoag.roles import load_downstream, load_pretraining, read_roles
-from hoag.splits import half_names, split_names
+from hoag.splits import direct_names, half_names, split_names
 
 
 def rows_of(run):
@@ -48,9 +48,20 @@ def test_no_galaxy_of_a_test_half_is_in_any_training_split(simulated, tmp_path):
     assert left.removed_in_all == would_have_leaked > 20
 
 
-def test_direct_learns_a_column_of_the_table(simulated, tiny, tmp_path):
+def test_direct_learns_a_column_of_the_table_but_not_its_test_half(
+    simulated, tiny, tmp_path, capsys
+):
     recipe = tiny("direct", **{"labels.column": "ring"})
     out = hoag.train(recipe, simulated / "rings.parquet", tmp_path / "run", device="cpu")
+    galaxies = hoag.open(simulated / "rings.parquet")
+    closed = int((half_names(galaxies.groups) == "test").sum())
+    assert f"the test half of the labels, {closed}, is kept out" in capsys.readouterr().err
+    data = read_json(out / "run.json")["data"]
+    names = direct_names(galaxies.groups)
+    assert data["train"] == galaxies.where(names == "train").hash
+    assert not set(galaxies.where(names != "test").ids) & set(
+        galaxies.where(half_names(galaxies.groups) == "test").ids
+    )
     model = hoag.load(out, device="cpu")
     assert model.classes == ["0", "1"]
     chances = model.classify(hoag.open(simulated / "rings.parquet"))
@@ -108,3 +119,28 @@ def test_overrides_reach_the_run(simulated, tiny, tmp_path):
         overrides=["training.steps=3"],
     )
     assert read_json(out / "run.json")["progress"]["step"] == 3
+
+
+def test_votes_of_a_users_own_campaign_are_learned(simulated, tiny, tmp_path):
+    """A campaign file beside the tables, named by dataset.toml, is a seventh campaign."""
+    folder = tmp_path / "data"
+    shutil.copytree(simulated, folder, ignore=shutil.ignore_patterns("*.arrow"))
+    (folder / "mine.toml").write_text(
+        'campaign = "mine"\ntitle = "Mine"\n[[question]]\nname = "bar"\nanswers = ["yes", "no"]\n'
+    )
+    votes = pq.read_table(folder / "pretraining.parquet")
+    counts = pa.array([3] * votes.num_rows, pa.int16())
+    for answer in ("yes", "no"):
+        votes = votes.append_column(f"bar-mine_{answer}", counts)
+    pq.write_table(votes, folder / "pretraining.parquet")
+    text = (folder / "dataset.toml").read_text()
+    (folder / "dataset.toml").write_text('schema = ["gz-evo", "mine.toml"]\n' + text)
+    out = hoag.train(tiny("pretrained"), folder, tmp_path / "run", device="cpu")
+    model = hoag.load(out, device="cpu")
+    assert model.schema.columns[-1] == "bar-mine_no" and len(model.schema.columns) == 208
+    table = folder / "pretraining.parquet"
+    again = hoag.train(
+        tiny("pretrained"), table, tmp_path / "b", device="cpu",
+        schema=["gz-evo", folder / "mine.toml"],
+    )  # fmt: skip
+    assert hoag.load(again, device="cpu").schema.hash == model.schema.hash

@@ -73,7 +73,7 @@ def demo(
 
 @app.command
 def reproduce(
-    data: Path, *, out: Path = Path("reproduction"), roles: Path | None = None,
+    data: Path, /, *, out: Path = Path("reproduction"), roles: Path | None = None,
     protocol: Annotated[str, Parameter(name="--protocol")] = "small", seed: int = 0,
     device: Device = "auto", resume: bool = False, final: bool = False,
 ) -> None:  # fmt: skip
@@ -110,8 +110,8 @@ def reproduce(
 
 @app.command
 def simulate(
-    out: Path, *, galaxies: int = 20_000, rings: int | None = None, seed: int = 0, size: int = 128,
-    workers: int | None = None, sheets: bool = True,
+    out: Path, /, *, galaxies: int = 20_000, rings: int | None = None, seed: int = 0,
+    size: int = 128, workers: int | None = None, sheets: bool = True,
 ) -> None:  # fmt: skip
     """Make a simulated GZ-Evo: galaxies of five surveys, volunteers' votes, ring labels.
 
@@ -143,8 +143,8 @@ def simulate(
 
 @app.command
 def train(
-    recipe: str, galaxies: str, *overrides: str, out: Path, resume: bool = False,
-    device: Device = "auto", labels: Path | None = None,
+    recipe: str, galaxies: str, /, *overrides: str, out: Path, resume: bool = False,
+    device: Device = "auto", labels: Path | None = None, schema: list[str] | None = None,
 ) -> None:  # fmt: skip
     """Train one arm and leave the run in a folder: weights, recipe, logs.
 
@@ -166,20 +166,23 @@ def train(
         Where to train.
     labels
         Table of id_str and classes for the Direct arm, if they are not in the galaxies' table.
+    schema
+        The questions of the votes, if not GZ-Evo's: e.g. --schema gz-evo --schema mine.toml
     """
     from hoag.console import is_first
     from hoag.training import train as run
 
     folder = run(
-        recipe, galaxies, out, overrides=overrides, resume=resume, device=device, labels=labels
-    )
+        recipe, galaxies, out, overrides=overrides, resume=resume, device=device, labels=labels,
+        schema=schema,
+    )  # fmt: skip
     if is_first():
         print(folder)
 
 
 @app.command
 def embed(
-    model: Path, galaxies: str, *, out: Path, which: Literal["best", "last"] = "best",
+    model: Path, galaxies: str, /, *, out: Path, which: Literal["best", "last"] = "best",
     symmetries: Literal[1, 8] = 1, device: Device = "auto",
 ) -> None:  # fmt: skip
     """Write a table of representations: id_str and a fixed-size list of float32.
@@ -203,16 +206,17 @@ def embed(
     from hoag.galaxies import open as open_galaxies
     from hoag.models import load
 
-    opened = open_galaxies(galaxies)
-    table = load(model, which=which, device=device).embed(opened, symmetries=symmetries)
+    loaded = load(model, which=which, device=device)
+    table = loaded.embed(open_galaxies(galaxies, schema=loaded.schema), symmetries=symmetries)
     write_embeddings(table, out)
     print(out)
 
 
 @app.command
 def probe(
-    embeddings: Path, labels: Path, *more: Path, label: str = "label", key: str = "id_str",
-    sizes: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
+    embeddings: Path, labels: Path, /, *more: Path, task: str | None = None,
+    label: str = "label", key: str = "id_str",
+    sizes: Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())] = None,
     folds: int = 5, subsets: int = 20, repeats: int = 1, balance: bool = False, halves: bool = True,
     seed: int = 0, out: Path | None = None, final: bool = False,
 ) -> None:  # fmt: skip
@@ -226,9 +230,12 @@ def probe(
     embeddings
         Table of id_str and vectors: one list column, or many numeric ones.
     labels
-        Table of ids and classes.
+        Table of ids and classes, or a folder with a dataset.toml, whose halves are then the very
+        ones that pretraining on it keeps away from.
     more
         Further tables of vectors, to be compared on the same galaxies and subsets.
+    task
+        Which downstream task of that folder, where it has several.
     label
         Column of the class in LABELS.
     key
@@ -256,7 +263,7 @@ def probe(
 
     print(
         probe_files(
-            [embeddings, *more], labels, label=label, key=key, sizes=sizes, folds=folds,
+            [embeddings, *more], labels, task=task, label=label, key=key, sizes=sizes, folds=folds,
             subsets=subsets,
             repeats=repeats, balance=balance, halves=halves, seed=seed, out=out, final=final,
         )
@@ -264,7 +271,7 @@ def probe(
 
 
 @schema_app.command(name="show")
-def schema_show(campaign: str | None = None, *, schema: str = "gz-evo") -> None:
+def schema_show(campaign: str | None = None, /, *, schema: str = "gz-evo") -> None:
     """Draw the decision tree of a campaign, or of all.
 
     Parameters
@@ -288,7 +295,7 @@ def recipe_list() -> None:
 
 
 @recipe_app.command(name="show")
-def recipe_show(recipe: str, *overrides: str) -> None:
+def recipe_show(recipe: str, /, *overrides: str) -> None:
     """Print a recipe whole, every option with its meaning, ready to be saved and changed.
 
     Parameters

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hoag.console import say
 from hoag.errors import HoagError
+from hoag.files import read_json, write_json
 from hoag.protocol import load_protocol, run_protocol
 from hoag.reproduction import summary_of
 from hoag.roles import read_roles
@@ -43,12 +44,9 @@ def run_demo(
     if not 0 < scale < float("inf"):
         raise HoagError(f"--scale {scale} must be above 0; 1 is the usual demo")
     out = Path(out)
+    _claim(out / "demo.json", {"scale": scale, "seed": seed}, resume=resume)
     data = out / "galaxies"
     galaxies, rings = max(100, round(GALAXIES * scale)), max(120, round(RINGS * scale))
-    if (out / "protocol.json").exists() and not resume:
-        raise HoagError(
-            f"{out}: holds an earlier demo; go on with --resume or choose another --out"
-        )
     if not (data / "dataset.toml").exists():
         say(f"simulating {galaxies:,} galaxies and {rings:,} with ring labels")
         simulate(data, galaxies=galaxies, rings=rings, seed=seed, size=SIZE)
@@ -68,6 +66,20 @@ def run_demo(
     ]
     results = run_protocol(
         read_roles(data), settings, out, seed=seed, device=device,
-        resume=resume or not (out / "protocol.json").exists(), commands=commands,
+        resume=True, commands=commands,
     )  # fmt: skip
     return summary_of(results, out)
+
+
+def _claim(path: Path, wanted: dict[str, float], *, resume: bool) -> None:
+    """Record what the folder is for before anything is made in it, or check that it is for this."""
+    if not path.exists():
+        write_json(path, wanted)
+    elif not resume:
+        raise HoagError(
+            f"{path.parent}: holds an earlier demo; go on with --resume or choose another --out"
+        )
+    elif read_json(path) != wanted:
+        raise HoagError(
+            f"{path.parent}: was begun with another --scale or --seed; choose another --out"
+        )

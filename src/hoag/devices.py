@@ -81,7 +81,8 @@ def _processes() -> tuple[int, int]:
     if "LOCAL_WORLD_SIZE" in env and "WORLD_SIZE" in env:
         local = int(env["LOCAL_WORLD_SIZE"])
         return local, int(env["WORLD_SIZE"]) // local
-    if "SLURM_NTASKS" in env and "SLURM_PROCID" in env:
+    # Within sbatch or salloc alone, outside srun, there is no step and there are no peers.
+    if "SLURM_NTASKS" in env and env.get("SLURM_STEP_ID", "").isdigit():
         nodes = int(env.get("SLURM_NNODES", "1"))
         return int(env["SLURM_NTASKS"]) // nodes, nodes
     return 1, 1

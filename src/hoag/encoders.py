@@ -37,10 +37,7 @@ def create_encoder(name: str, *, seed: int = 0, **options: Any) -> nn.Module:
     """
     import timm
 
-    if "/" in name or ":" in name or not timm.is_model(name):
-        close = get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-        hint = f"; did you mean {', '.join(close)}?" if close else "; see timm.list_models()"
-        raise HoagError(f"encoder.name: timm has no architecture {name!r}{hint}")
+    check_encoder(name)
     try:
         with seeded(seed):
             encoder = timm.create_model(name, pretrained=False, num_classes=0, **options)
@@ -51,6 +48,16 @@ def create_encoder(name: str, *, seed: int = 0, **options: Any) -> nn.Module:
     # timm's num_features is the width before a head's hidden layer (MobileNetV3), which stays in.
     encoder.num_features = getattr(encoder, "head_hidden_size", None) or encoder.num_features
     return cast(nn.Module, encoder)
+
+
+def check_encoder(name: str) -> None:
+    """Raise `HoagError` with the nearest names if timm has no architecture called `name`."""
+    import timm
+
+    if "/" in name or ":" in name or not timm.is_model(name):
+        close = get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+        hint = f"; did you mean {', '.join(close)}?" if close else "; see timm.list_models()"
+        raise HoagError(f"encoder.name: timm has no architecture {name!r}{hint}")
 
 
 def freeze(module: nn.Module) -> nn.Module:

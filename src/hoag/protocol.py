@@ -32,6 +32,7 @@ class ProtocolSettings:
 
     preset: str = option("paper", "family of recipes each arm starts from: paper or hoag")
     galaxies_seen: int = option(30_000, "galaxies each pretraining arm sees, repeats counted")
+    pretraining_seeds: int = option(1, "runs of each pretraining arm, with seed, seed + 1, ...")
     checkpoint: str = option("last", "which checkpoint is judged: best (by the monitor) or last")
     validations: int = option(5, "validations, with online probes, along each pretraining run")
     every: dict[str, Any] = option({}, "options of the recipes of all arms, by dotted name")
@@ -58,6 +59,7 @@ class ProtocolSettings:
         least = {
             "galaxies_seen": 1,
             "validations": 1,
+            "pretraining_seeds": 1,
             "folds": 2,
             "subsets": 1,
             "repeats": 1,
@@ -173,7 +175,7 @@ def run_protocol(
     schema = job.pretraining.galaxies.schema
     pretrain(job, job.pretraining.galaxies)
     curves = {task.name: judge(job, task, schema) for task in tasks}
-    finals = {t.name: judge_final(job, t) for t in tasks if final and t.halves}
+    finals = {t.name: judge_final(job, t, schema) for t in tasks if final and t.halves}
     stamp = full_stamp(seed=seed, schema_hash=schema.hash)
     return write_results(job, curves, finals, stamp, list(commands))
 

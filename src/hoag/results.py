@@ -77,7 +77,10 @@ def gather(
         "tasks": tasks,
         "arms": arms,
         "fig2": _fig2(job, arms),
-        "caveats": list(job.settings.caveats),
+        "caveats": [
+            text.replace("{galaxies_seen}", f"{job.settings.galaxies_seen:,}")
+            for text in job.settings.caveats
+        ],
         "commands": commands,
     }
 

@@ -47,8 +47,8 @@ class Pretraining(NamedTuple):
 class Tables:
     """Tables of a folder, each opened once, and the groups of their galaxies taken together."""
 
-    def __init__(self, folder: Path, group: str, arrow: Path | None):
-        self.folder, self.group, self.arrow = folder, group, arrow
+    def __init__(self, folder: Path, group: str, arrow: Path | None, schema: Schema):
+        self.folder, self.group, self.arrow, self.schema = folder, group, arrow, schema
         self.tables: tuple[Path, ...] = ()
         self.downstream: dict[tuple[str, str], Downstream] = {}
         self._opened: dict[tuple[Path, str], Galaxies] = {}
@@ -160,9 +160,7 @@ def load_downstream(task: DownstreamTask, schema: Schema | None = None) -> Downs
 
 
 def _joined(source: Tables, paths: Sequence[Path], schema: Schema | None) -> Galaxies:
-    from hoag.schema import load_schema
-
-    chosen = schema or load_schema("gz-evo")
+    chosen = schema or source.schema
     parts = [source.galaxies(path, chosen) for path in paths]
     return parts[0] if len(parts) == 1 else concatenate(parts)
 

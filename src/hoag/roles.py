@@ -21,6 +21,7 @@ from hoag.role_tables import Pretraining as Pretraining
 from hoag.role_tables import Tables
 from hoag.role_tables import load_downstream as load_downstream
 from hoag.role_tables import load_pretraining as load_pretraining
+from hoag.schema import load_schema
 
 FILE_NAME = "dataset.toml"
 PROTOCOLS = ("halves", "repeated")
@@ -132,8 +133,10 @@ def read_roles(
     path = folder / FILE_NAME if roles_file is None else Path(roles_file)
     content = _read_toml(path, folder, roles_file is None)
     top = _Entry(content, str(path))
-    top.only("name", "description", "group", "pretraining", "unlabelled", "downstream")
-    source = Tables(folder, top.text("group", ""), None if arrow is None else Path(arrow))
+    top.only("name", "description", "schema", "group", "pretraining", "unlabelled", "downstream")
+    schema = load_schema([_schema_source(name, folder) for name in top.names("schema", "gz-evo")])
+    copies = None if arrow is None else Path(arrow)
+    source = Tables(folder, top.text("group", ""), copies, schema)
     roles = Roles(
         folder=folder,
         file=path,
@@ -150,6 +153,10 @@ def read_roles(
             raise HoagError(f"{path}: two downstream tasks are named '{name}'")
     source.tables = _all_tables(roles)
     return roles
+
+
+def _schema_source(name: str, folder: Path) -> str | Path:
+    return folder / name if (folder / name).is_file() else name
 
 
 def _read_toml(path: Path, folder: Path, is_default: bool) -> dict[str, Any]:
@@ -269,6 +276,13 @@ class _Entry:
         if not all(isinstance(v, str | int) for v in values) or len(set(values)) < len(values):
             raise HoagError(f"{self.where}: '{key}' must be different texts or whole numbers")
         return tuple(values)
+
+    def names(self, key: str, default: str) -> list[str]:
+        value = self._get(key, str | list, "a name, or a list of them", default)  # type: ignore[arg-type]
+        names = [value] if isinstance(value, str) else value
+        if not names or not all(isinstance(name, str) for name in names):
+            raise HoagError(f"{self.where}: '{key}' must be a name, or a list of them")
+        return list(names)
 
     def paths(self, key: str, folder: Path) -> tuple[Path, ...]:
         value = self._get(key, str | list, "the name of a table, or a list of them")  # type: ignore[arg-type]

@@ -53,6 +53,16 @@ def half_names(keys: Texts) -> npt.NDArray[np.str_]:
     return np.where(fractions(keys) < 0.5, "train", "test")
 
 
+def direct_names(keys: Texts) -> npt.NDArray[np.str_]:
+    """Split of each group for the Direct arm, which learns a downstream task end to end.
+
+    "train" (40 %) and "val" (10 %) lie in the train half of `half_names`; "test" is its test half,
+    which no arm may learn from. (n,) str.
+    """
+    place = fractions(keys)
+    return np.array(SPLITS)[np.searchsorted(np.array([0.4, 0.5]), place, side="right")]
+
+
 def sky_pairs(
     ra: npt.ArrayLike,
     dec: npt.ArrayLike,

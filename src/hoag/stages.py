@@ -1,7 +1,9 @@
 """The stages of the protocol: pretrain the arms, represent the downstream galaxies, judge them."""
 
+import itertools
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +33,14 @@ CALIBRATION = 1024
 """Training galaxies on which BatchNorm's statistics of the random weights are measured."""
 
 
-def run_folder(job: "Job", arm: str) -> Path:
-    """Give the folder of an arm's pretraining run."""
-    return job.out / "runs" / arm
+def run_name(arm: str, number: int) -> str:
+    """Name of an arm's run: the arm, and for further seeds ARM@1, ARM@2 and so on."""
+    return arm if number == 0 else f"{arm}@{number}"
+
+
+def run_folder(job: "Job", arm: str, number: int = 0) -> Path:
+    """Give the folder of an arm's pretraining run, the first unless said."""
+    return job.out / "runs" / run_name(arm, number)
 
 
 def pretrain(job: "Job", galaxies: Galaxies) -> None:
@@ -42,17 +49,18 @@ def pretrain(job: "Job", galaxies: Galaxies) -> None:
 
     names = split_names(galaxies.groups)
     train, validation = (galaxies.where(names == name) for name in ("train", "val"))
-    for arm in PRETRAINED_ARMS:
-        folder = run_folder(job, arm)
+    for number, arm in itertools.product(range(job.settings.pretraining_seeds), PRETRAINED_ARMS):
+        folder = run_folder(job, arm, number)
         if is_finished(folder):
             continue
-        recipe = job.settings.recipe(arm, job.seed)
+        recipe = job.settings.recipe(arm, job.seed + number)
         recipe = recipe.changed({"probe.galaxies": job.settings.probed})
         parts = (train, validation)
         if arm == "pretrained":
             parts = (train.where(train.labelled), validation.where(validation.labelled))
         started = (folder / "run.json").exists()
-        say(f"{arm}: {recipe.training.steps:,} steps of {recipe.batch.size} galaxies")
+        steps, batch = recipe.training.steps, recipe.batch.size
+        say(f"{run_name(arm, number)}: {steps:,} steps of {batch} galaxies")
         fit(
             recipe, *parts, folder, device=job.device, resume=started,
             online_probe=make_online_probe(job.tasks, recipe),
@@ -63,31 +71,31 @@ def judge(job: "Job", task: Task, schema: Schema) -> Curve:
     """Make the label-efficiency curves of all arms and baselines on one task (paper Fig. 1)."""
     settings = job.settings
     labels = task.labels_of(task.open_rows)
-    curves = []
-    for arm, table in representations(job, task, schema).items():
-        curve = label_efficiency(
+    groups = dict(zip(task.galaxies.ids, task.galaxies.groups.tolist(), strict=True))
+    curves = [
+        label_efficiency(
             table, labels, sizes(settings.sizes, task, job), folds=settings.folds,
             subsets=settings.subsets if task.halves else 1,
             repeats=1 if task.halves else settings.repeats,
-            balance=task.balance, seed=job.seed, classes=task.classes, name=arm,
-        )  # fmt: skip
-        curves.append(curve)
+            balance=task.balance, seed=job.seed, classes=task.classes, groups=groups, name=arm,
+        )
+        for arm, table in representations(job, task, schema)
+    ]  # fmt: skip
     if settings.direct_trials:
         curves.append(judge_direct(job, task, curves[0]))
     return combine(curves)
 
 
-def judge_final(job: "Job", task: Task) -> Curve:
-    """Score every arm on the test half: once, at the very end."""
+def judge_final(job: "Job", task: Task, schema: Schema) -> Curve:
+    """Score every arm but Direct on the test half: once, at the very end."""
     train, test = (task.labels_of(rows) for rows in (task.open_rows, task.closed_rows))
-    folder = job.out / "embeddings" / task.name
     return combine(
         [
             final_score(
-                read_embeddings(path), train, test, sizes(job.settings.sizes, task, job),
-                job.settings.subsets, job.seed, final=True, classes=task.classes, name=path.stem,
+                table, train, test, sizes(job.settings.sizes, task, job), job.settings.subsets,
+                job.seed, final=True, classes=task.classes, name=arm,
             )
-            for path in sorted(folder.glob("*.parquet"))
+            for arm, table in representations(job, task, schema)
         ]
     )  # fmt: skip
 
@@ -97,33 +105,45 @@ def sizes(wanted: tuple[int | str, ...], task: Task, job: "Job") -> list[int | s
     labels = task.labels[task.open_rows]
     counts = np.bincount(labels)
     usable = int(counts[counts > 0].min() * (counts > 0).sum()) if task.balance else len(labels)
-    largest = usable * (job.settings.folds - 1) // job.settings.folds - len(counts)
+    # Folds differ by a galaxy of each class, and by more where objects have several rows.
+    twins = len(labels) - len(set(task.galaxies.groups[task.open_rows].tolist()))
+    slack = len(counts) + 2 * twins
+    largest = usable * (job.settings.folds - 1) // job.settings.folds - slack
     least = 2 * int((counts > 0).sum())
     return [n for n in wanted if n == "all" or least <= int(n) <= largest]
 
 
-def representations(job: "Job", task: Task, schema: Schema) -> dict[str, pa.Table]:
-    """Embed a task's galaxies by every arm and baseline, reading back what is on disk."""
+def representations(job: "Job", task: Task, schema: Schema) -> list[tuple[str, pa.Table]]:
+    """Embed a task's galaxies by every run of every arm and baseline, or read back what is there.
+
+    Returns
+    -------
+    list
+        (arm, embeddings table); an arm comes once for each pretraining seed.
+    """
     from hoag.protocol import PRETRAINED_ARMS
 
-    def trained(arm: str) -> Callable[[], pa.Table]:
-        return lambda: _embed(
-            job, task, load(run_folder(job, arm), which=job.settings.checkpoint, device=job.device)
-        )
+    def trained(arm: str, number: int) -> Model:
+        folder = run_folder(job, arm, number)
+        return load(folder, which=job.settings.checkpoint, device=job.device)
 
-    makers: dict[str, Callable[[], pa.Table]] = {arm: trained(arm) for arm in PRETRAINED_ARMS}
-    recipe = job.settings.recipe("hybrid", job.seed)
-    makers[RANDOM] = lambda: _embed(
-        job, task, random_model(recipe, schema, _calibration(job), device=job.device)
-    )
-    makers[PIXELS] = lambda: _pixels(task, job.settings.pixels)
-    tables = {}
-    for arm, make in makers.items():
-        path = job.out / "embeddings" / task.name / f"{arm}.parquet"
+    def untrained(number: int) -> Model:
+        recipe = job.settings.recipe("hybrid", job.seed + number)
+        return random_model(recipe, schema, _calibration(job), device=job.device)
+
+    def table(name: str, make: Callable[[], pa.Table]) -> pa.Table:
+        path = job.out / "embeddings" / task.name / f"{name}.parquet"
         if not path.exists():
             write_embeddings(make(), path)
-        tables[arm] = read_embeddings(path)
-    return tables
+        return read_embeddings(path)
+
+    tables = []
+    for number in range(job.settings.pretraining_seeds):
+        makers = {arm: partial(trained, arm, number) for arm in PRETRAINED_ARMS}
+        makers[RANDOM] = partial(untrained, number)
+        for arm, model in makers.items():
+            tables.append((arm, table(run_name(arm, number), partial(_embed, job, task, model))))
+    return [*tables, (PIXELS, table(PIXELS, lambda: _pixels(task, job.settings.pixels)))]
 
 
 def _calibration(job: "Job") -> Galaxies:
@@ -133,8 +153,8 @@ def _calibration(job: "Job") -> Galaxies:
     return train.take(np.sort(np.argsort(train.keys, kind="stable")[:CALIBRATION]))
 
 
-def _embed(job: "Job", task: Task, model: Model) -> pa.Table:
-    return model.embed(task.galaxies, symmetries=job.settings.symmetries)
+def _embed(job: "Job", task: Task, model: Callable[[], Model]) -> pa.Table:
+    return model().embed(task.galaxies, symmetries=job.settings.symmetries)
 
 
 def _pixels(task: Task, size: int) -> pa.Table:
@@ -147,10 +167,12 @@ def judge_direct(job: "Job", task: Task, probed: Curve) -> Curve:
     """Train Direct end to end on a few of the very folds and subsets the probes used."""
     settings = job.settings
     halves = task.halves
+    group_of = dict(zip(task.galaxies.ids, task.galaxies.groups.tolist(), strict=True))
+    groups = [group_of[name] for name in probed.ids]
     trials = make_trials(
         list(probed.ids), probed.labels, sizes(settings.direct_sizes, task, job), settings.folds,
         settings.subsets if halves else 1, job.seed, balance=task.balance,
-        repeats=1 if halves else settings.repeats,
+        repeats=1 if halves else settings.repeats, groups=groups,
     )  # fmt: skip
     chosen = [
         t for t in trials if t.repeat == 0 and t.subset == 0 and t.fold < settings.direct_trials

@@ -1,6 +1,6 @@
 """Train an arm from a recipe and galaxies: finds splits and labels, then runs the loop."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hoag.catalogue import read_table
 from hoag.console import say
+from hoag.encoders import check_encoder
 from hoag.errors import HoagError
 from hoag.fitting import OnlineProbe, fit
 from hoag.galaxies import Galaxies
@@ -17,7 +18,8 @@ from hoag.labels import encode_labels
 from hoag.online import make_online_probe
 from hoag.recipe import Recipe, load_recipe
 from hoag.roles import load_pretraining, read_roles
-from hoag.splits import split_names
+from hoag.schema import load_schema
+from hoag.splits import direct_names, split_names
 from hoag.tasks import load_task
 
 if TYPE_CHECKING:
@@ -33,12 +35,14 @@ def train(
     resume: bool = False,
     device: str = "auto",
     labels: "str | Path | pa.Table | Mapping[str, Any] | None" = None,
+    schema: str | Path | Sequence[str | Path] | None = None,
 ) -> Path:
     """Train one arm and leave the run in a folder.
 
-    The fixed train and validation splits are made from the galaxies' ids (paper sec. 3.3); the test
-    split is never read. Where `galaxies` is a folder with a dataset.toml, its pretraining tables
-    are used, without any galaxy of a downstream test half.
+    The fixed train and validation splits are made from the galaxies' groups (paper sec. 3.3); the
+    test split, and for the Direct arm the test half of the labels, is never read. Where `galaxies`
+    is a folder with a dataset.toml, its pretraining tables are used, without any galaxy of a
+    downstream test half.
 
     Parameters
     ----------
@@ -57,6 +61,9 @@ def train(
     labels
         For the Direct arm: classes by id, as a table with ``id_str`` and one more column, its file,
         or a mapping. If None, ``labels.column`` of the recipe names a column of their table.
+    schema
+        The questions whose votes the tables hold, as `hoag.load_schema` takes them; GZ-Evo if None.
+        A dataset.toml says it itself, as ``schema = ["gz-evo", "mine.toml"]``.
 
     Returns
     -------
@@ -69,12 +76,15 @@ def train(
         On anything wrong with recipe, galaxies, labels or folder, in one sentence.
     """
     settings = load_recipe(recipe, overrides)
-    opened, probe = _open(settings, galaxies)
+    check_encoder(settings.encoder.name)
+    opened, probe = _open(settings, galaxies, schema)
     classes, numbers = None, None
     if settings.arm == "direct":
         numbers, classes = _class_numbers(settings, opened, labels)
         opened, numbers = opened.where(numbers >= 0), numbers[numbers >= 0]
-    names = split_names(opened.groups)
+    names = direct_names(opened.groups) if numbers is not None else split_names(opened.groups)
+    if numbers is not None:
+        say(f"direct: the test half of the labels, {int((names == 'test').sum()):,}, is kept out")
     parts = [np.flatnonzero(names == name) for name in ("train", "val")]
     train_part, validation = (opened.take(part) for part in parts)
     for name, part in (("train", train_part), ("validation", validation)):
@@ -97,7 +107,11 @@ def train(
     )  # fmt: skip
 
 
-def _open(recipe: Recipe, galaxies: str | Path | Galaxies) -> tuple[Galaxies, OnlineProbe | None]:
+def _open(
+    recipe: Recipe,
+    galaxies: str | Path | Galaxies,
+    schema: str | Path | Sequence[str | Path] | None,
+) -> tuple[Galaxies, OnlineProbe | None]:
     """Open what is learned from, and the online probes of its downstream tasks."""
     if isinstance(galaxies, Galaxies):
         opened, tasks = galaxies, []
@@ -105,7 +119,7 @@ def _open(recipe: Recipe, galaxies: str | Path | Galaxies) -> tuple[Galaxies, On
         roles = read_roles(galaxies)
         opened, tasks = load_pretraining(roles).galaxies, list(roles.downstream)
     else:
-        opened, tasks = open_galaxies(galaxies), []
+        opened, tasks = open_galaxies(galaxies, schema=load_schema(schema or "gz-evo")), []
     wanted = dict.fromkeys(
         [*recipe.probe.tasks, *([recipe.probe.select] if recipe.probe.select else [])]
     )
