@@ -17,7 +17,7 @@ def test_a_balanced_task_is_probed_with_as_many_of_each_class(simulated):
     galaxies = hoag.open(simulated / "rings.parquet")
     labels = (np.arange(len(galaxies)) % 5 == 0).astype(np.int64)
     everyone = np.arange(len(galaxies))
-    task = Task("few", "", galaxies, labels, ("no", "yes"), False, True, everyone, everyone[:0])
+    task = Task("few", "", galaxies, labels, ("no", "yes"), False, True, 0, everyone, everyone[:0])
     rows = _first(task, 1000)
     assert np.bincount(labels[rows]).tolist() == [labels.sum()] * 2
 

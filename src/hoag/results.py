@@ -10,7 +10,7 @@ from hoag.models import load
 from hoag.probing import Curve
 from hoag.runs import read_history
 from hoag.splits import split_names
-from hoag.stages import run_folder
+from hoag.stages import cuts, run_folder
 from hoag.tasks import Task
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ def gather(
     from hoag.protocol import PRETRAINED_ARMS, settings_dict
 
     arms = {arm: _arm(run_folder(job, arm)) for arm in PRETRAINED_ARMS}
-    tasks = [_task(task, curves[task.name], finals.get(task.name)) for task in job.tasks]
+    tasks = [
+        _task(task, curves[task.name], finals.get(task.name), cuts(task, job)) for task in job.tasks
+    ]
     return {
         "stamp": stamp,
         "settings": settings_dict(job.settings, job.seed),
@@ -113,7 +115,7 @@ def _arm(folder: Path) -> dict[str, Any]:
     }
 
 
-def _task(task: Task, curve: Curve, final: Curve | None) -> dict[str, Any]:
+def _task(task: Task, curve: Curve, final: Curve | None, repeats: int) -> dict[str, Any]:
     paired = [
         row
         for a, b in COMPARED
@@ -127,6 +129,7 @@ def _task(task: Task, curve: Curve, final: Curve | None) -> dict[str, Any]:
         "classes": list(task.classes),
         "protocol": "halves" if task.halves else "repeated",
         "balanced": task.balance,
+        "repeats": repeats,
         "labels": int(counts.sum()),
         "labels by class": {name: int(n) for name, n in zip(task.classes, counts, strict=True)},
         "curve": curve.table.to_pylist(),

@@ -68,6 +68,8 @@ class DownstreamTask:
         repeated, for tasks too small for a test half.
     split
         Only galaxies in this split of 70/10/20, "" for all: "test" ones are in no training split.
+    repeats
+        Fresh cuts into folds of a "repeated" task; 0: as many as the protocol's settings say.
     keep_out
         Whether all of its galaxies, not the test half alone, stay out of pretraining.
     description
@@ -84,6 +86,7 @@ class DownstreamTask:
     balance: bool
     protocol: str
     split: str
+    repeats: int
     keep_out: bool
     description: str
     source: Tables = field(repr=False, compare=False)
@@ -195,7 +198,7 @@ def _columns(conditions: Sequence[Condition]) -> list[str]:
 def _task(entry: _Entry, folder: Path, source: Tables) -> DownstreamTask:
     entry.only(
         "name", "labels", "images", "key", "label", "classes", "where", "balance", "protocol",
-        "split", "keep_out", "description",
+        "split", "repeats", "keep_out", "description",
     )  # fmt: skip
     labels = entry.paths("labels", folder)
     protocol = entry.choice("protocol", PROTOCOLS, "halves")
@@ -213,6 +216,7 @@ def _task(entry: _Entry, folder: Path, source: Tables) -> DownstreamTask:
         balance=entry.truth("balance", False),
         protocol=protocol,
         split=split,
+        repeats=entry.count("repeats"),
         keep_out=entry.truth("keep_out", must_keep_out),
         description=entry.text("description", ""),
         source=source,
@@ -263,6 +267,14 @@ class _Entry:
 
     def truth(self, key: str, default: bool) -> bool:
         return bool(self._get(key, bool, "true or false", default))
+
+    def count(self, key: str) -> int:
+        value = self._get(key, int, "a whole number, 0 or more", 0)
+        if isinstance(value, bool) or value < 0:
+            raise HoagError(
+                f"{self.where}: '{key}' must be a whole number, 0 or more, not {value!r}"
+            )
+        return int(value)
 
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
         value = self.text(key, default)

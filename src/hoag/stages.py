@@ -76,7 +76,7 @@ def judge(job: "Job", task: Task, schema: Schema) -> Curve:
         label_efficiency(
             table, labels, sizes(settings.sizes, task, job), folds=settings.folds,
             subsets=settings.subsets if task.halves else 1,
-            repeats=1 if task.halves else settings.repeats,
+            repeats=cuts(task, job),
             balance=task.balance, seed=job.seed, classes=task.classes, groups=groups, name=arm,
         )
         for arm, table in representations(job, task, schema)
@@ -98,6 +98,11 @@ def judge_final(job: "Job", task: Task, schema: Schema) -> Curve:
             for arm, table in representations(job, task, schema)
         ]
     )  # fmt: skip
+
+
+def cuts(task: Task, job: "Job") -> int:
+    """Give the number of fresh cuts into folds: one where a task has halves."""
+    return 1 if task.halves else task.repeats or job.settings.repeats
 
 
 def sizes(wanted: tuple[int | str, ...], task: Task, job: "Job") -> list[int | str]:
@@ -172,7 +177,7 @@ def judge_direct(job: "Job", task: Task, probed: Curve) -> Curve:
     trials = make_trials(
         list(probed.ids), probed.labels, sizes(settings.direct_sizes, task, job), settings.folds,
         settings.subsets if halves else 1, job.seed, balance=task.balance,
-        repeats=1 if halves else settings.repeats, groups=groups,
+        repeats=cuts(task, job), groups=groups,
     )  # fmt: skip
     chosen = [
         t for t in trials if t.repeat == 0 and t.subset == 0 and t.fold < settings.direct_trials

@@ -29,6 +29,8 @@ class Task:
         Names of the classes.
     halves
         Whether it has a test half; else it is too small for one and is cut into folds, repeatedly.
+    repeats
+        Fresh cuts into folds where it has no halves; 0: as many as the protocol says.
     balance
         Whether equal numbers of each class are drawn, afresh for each repeat.
     open_rows
@@ -44,6 +46,7 @@ class Task:
     classes: tuple[str, ...]
     halves: bool
     balance: bool
+    repeats: int
     open_rows: Rows
     closed_rows: Rows
 
@@ -69,7 +72,7 @@ def load_task(task: DownstreamTask) -> Task:
     closed = half_names(loaded.keys) == "test" if halves else np.zeros(len(everyone), bool)
     return Task(
         task.name, task.description, loaded.galaxies, loaded.labels, loaded.classes, halves,
-        task.balance, everyone[~closed], everyone[closed],
+        task.balance, task.repeats, everyone[~closed], everyone[closed],
     )  # fmt: skip
 
 
