@@ -198,6 +198,8 @@ def test_images_are_shared_between_roles(folder):
         ("a = = 2", "not valid TOML"),
         (RINGS + "protocol = 'thirds'", "'protocol' is 'thirds'; it can be 'halves', 'repeated'"),
         (RINGS + "balance = 1", "'balance' must be true or false, not 1"),
+        (RINGS + "repeats = -1", "'repeats' must be a whole number, 0 or more, not -1"),
+        (RINGS + "repeats = true", "'repeats' must be a whole number, 0 or more, not True"),
         (RINGS.replace("'ring'", "").replace('"ring"', '"rings"'), "no column 'rings'; it has"),
         (RINGS + "where = 'fase_on == 1'", "rings.csv: no column 'fase_on'; it has"),
         (RINGS + "where = 'face_on = 1'", "'face_on = 1' is not understood"),
