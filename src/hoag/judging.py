@@ -140,8 +140,7 @@ def _of_folder(folder: Path, task: str | None) -> Labelled:
         {name: loaded.classes[number] for name, number in loaded.labels_of(rows).items()}
         for rows in (loaded.open_rows, loaded.closed_rows)
     )
-    galaxies = loaded.galaxies
-    return Labelled(opened, closed, dict(zip(galaxies.ids, galaxies.groups.tolist(), strict=True)))
+    return Labelled(opened, closed, loaded.groups)
 
 
 def _with_vectors(labelled: Labelled, tables: Mapping[str, pa.Table], halves: bool) -> Labelled:

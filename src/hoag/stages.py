@@ -71,7 +71,7 @@ def judge(job: "Job", task: Task, schema: Schema) -> Curve:
     """Make the label-efficiency curves of all arms and baselines on one task (paper Fig. 1)."""
     settings = job.settings
     labels = task.labels_of(task.open_rows)
-    groups = dict(zip(task.galaxies.ids, task.galaxies.groups.tolist(), strict=True))
+    groups = task.groups
     curves = [
         label_efficiency(
             table, labels, sizes(settings.sizes, task, job), folds=settings.folds,
@@ -172,7 +172,7 @@ def judge_direct(job: "Job", task: Task, probed: Curve) -> Curve:
     """Train Direct end to end on a few of the very folds and subsets the probes used."""
     settings = job.settings
     halves = task.halves
-    group_of = dict(zip(task.galaxies.ids, task.galaxies.groups.tolist(), strict=True))
+    group_of = task.groups
     groups = [group_of[name] for name in probed.ids]
     trials = make_trials(
         list(probed.ids), probed.labels, sizes(settings.direct_sizes, task, job), settings.folds,

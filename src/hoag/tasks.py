@@ -59,6 +59,11 @@ class Task:
         digest.update("\n".join(self.classes).encode())
         return digest.hexdigest()
 
+    @property
+    def groups(self) -> dict[str, str]:
+        """Key of each galaxy's group by its id: rows of one sky object share it."""
+        return dict(zip(self.galaxies.ids, self.galaxies.groups.tolist(), strict=True))
+
     def labels_of(self, rows: Rows) -> dict[str, int]:
         """Class numbers by id, of some rows."""
         return {self.galaxies.ids[row]: int(self.labels[row]) for row in rows}
