@@ -6,7 +6,6 @@ known to the code.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from hoag.role_tables import Tables
 from hoag.role_tables import load_downstream as load_downstream
 from hoag.role_tables import load_pretraining as load_pretraining
 from hoag.schema import load_schema
+from hoag.toml_entries import Entry
 
 FILE_NAME = "dataset.toml"
 PROTOCOLS = ("halves", "repeated")
@@ -135,7 +135,7 @@ def read_roles(
     folder = Path(folder).expanduser()
     path = folder / FILE_NAME if roles_file is None else Path(roles_file)
     content = _read_toml(path, folder, roles_file is None)
-    top = _Entry(content, str(path))
+    top = Entry(content, str(path))
     top.only("name", "description", "schema", "group", "pretraining", "unlabelled", "downstream")
     schema = load_schema([_schema_source(name, folder) for name in top.names("schema", "gz-evo")])
     copies = None if arrow is None else Path(arrow)
@@ -182,7 +182,7 @@ def _all_tables(roles: Roles) -> tuple[Path, ...]:
     return tuple(dict.fromkeys([*trained, *judged]))
 
 
-def _table_role(entry: _Entry, folder: Path) -> TableRole:
+def _table_role(entry: Entry, folder: Path) -> TableRole:
     entry.only("table", "where")
     tables = entry.paths("table", folder)
     role = TableRole(tables, parse_conditions(entry.text("where", ""), entry.where))
@@ -195,7 +195,7 @@ def _columns(conditions: Sequence[Condition]) -> list[str]:
     return [condition.column for condition in conditions]
 
 
-def _task(entry: _Entry, folder: Path, source: Tables) -> DownstreamTask:
+def _task(entry: Entry, folder: Path, source: Tables) -> DownstreamTask:
     entry.only(
         "name", "labels", "images", "key", "label", "classes", "where", "balance", "protocol",
         "split", "repeats", "keep_out", "description",
@@ -232,81 +232,3 @@ def _task(entry: _Entry, folder: Path, source: Tables) -> DownstreamTask:
     for table in task.images:
         require_columns(column_names(table), ["id_str", task.key], str(table))
     return task
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One table of a TOML file, read key by key with complaints that name it."""
-
-    content: dict[str, Any]
-    where: str
-
-    def only(self, *known: str) -> None:
-        for key in self.content:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean '{near[0]}'?" if near else f"keys are {', '.join(known)}"
-                raise HoagError(f"{self.where}: unknown key '{key}'; {hint}")
-
-    def entries(self, key: str) -> list[_Entry]:
-        found = self.content.get(key, [])
-        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            raise HoagError(f"{self.where}: '{key}' is written as [[{key}]], one for each")
-        return [_Entry(item, f"{self.where}, [[{key}]] {n}") for n, item in enumerate(found, 1)]
-
-    def _get(self, key: str, kind: type, word: str, default: Any = None) -> Any:
-        value = self.content.get(key, default)
-        if value is None:
-            raise HoagError(f"{self.where}: '{key}' is missing")
-        if not isinstance(value, kind):
-            raise HoagError(f"{self.where}: '{key}' must be {word}, not {value!r}")
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        return str(self._get(key, str, "text", default))
-
-    def truth(self, key: str, default: bool) -> bool:
-        return bool(self._get(key, bool, "true or false", default))
-
-    def count(self, key: str) -> int:
-        value = self._get(key, int, "a whole number, 0 or more", 0)
-        if isinstance(value, bool) or value < 0:
-            raise HoagError(
-                f"{self.where}: '{key}' must be a whole number, 0 or more, not {value!r}"
-            )
-        return int(value)
-
-    def choice(self, key: str, choices: Sequence[str], default: str) -> str:
-        value = self.text(key, default)
-        if value not in choices:
-            options = ", ".join(repr(choice) for choice in choices if choice)
-            raise HoagError(f"{self.where}: '{key}' is {value!r}; it can be {options}")
-        return value
-
-    def classes(self, key: str) -> tuple[str | int, ...]:
-        values = self._get(key, list, "a list of labels", [])
-        if not all(isinstance(v, str | int) for v in values) or len(set(values)) < len(values):
-            raise HoagError(f"{self.where}: '{key}' must be different texts or whole numbers")
-        return tuple(values)
-
-    def names(self, key: str, default: str) -> list[str]:
-        value = self._get(key, str | list, "a name, or a list of them", default)  # type: ignore[arg-type]
-        names = [value] if isinstance(value, str) else value
-        if not names or not all(isinstance(name, str) for name in names):
-            raise HoagError(f"{self.where}: '{key}' must be a name, or a list of them")
-        return list(names)
-
-    def paths(self, key: str, folder: Path) -> tuple[Path, ...]:
-        value = self._get(key, str | list, "the name of a table, or a list of them")  # type: ignore[arg-type]
-        names = [value] if isinstance(value, str) else value
-        if not names or not all(isinstance(name, str) for name in names):
-            raise HoagError(f"{self.where}: '{key}' must name one table or more")
-        found = [path for name in names for path in self._tables(key, name, folder)]
-        return tuple(dict.fromkeys(found))
-
-    def _tables(self, key: str, name: str, folder: Path) -> list[Path]:
-        """Give the table of a name, or those that match it if it has a * (shards)."""
-        matching = sorted(folder.glob(name)) if "*" in name else [folder / name]
-        if not matching or not matching[0].exists():
-            raise HoagError(f"{self.where}: '{key}': no table '{name}' in {folder}")
-        return matching
