@@ -85,6 +85,22 @@ def encode_jpeg(array: Pixels, quality: int = 95) -> bytes:
     return buffer.getvalue()
 
 
+def is_square_rgb(content: bytes, size: int) -> bool:
+    """Tell whether encoded bytes are an 8-bit RGB image of `size` pixels on a side already."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        plain = image.mode == "RGB" and "transparency" not in image.info
+        return plain and image.size == (size, size)
+
+
+def resize_square(pixels: Pixels, size: int) -> Pixels:
+    """Resize the centre square of an image as `decode` does; (size, size, 3) uint8."""
+    from PIL import Image
+
+    return _resized(Image.fromarray(pixels), size)
+
+
 def _content(data: bytes | memoryview | str | Path, where: str) -> bytes:
     if isinstance(data, str | Path):
         try:
@@ -110,7 +126,12 @@ def _square(image: Any, size: int, where: str) -> Pixels:
     # A JPEG is decoded at 1/2, 1/4 or 1/8 when that leaves at least twice the size asked for.
     image.draft(None, (image.width * 2 * size // short, image.height * 2 * size // short))
     image.load()
-    image = _rgb(image, where)
+    return _resized(_rgb(image, where), size)
+
+
+def _resized(image: Any, size: int) -> Pixels:
+    from PIL import Image
+
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2

@@ -148,7 +148,7 @@ def group_keys(
     pairs = [_same(list(ids)), _same(names)]
     if ra is not None and dec is not None:
         pairs.append(sky_pairs(ra, dec, radius_arcsec, where))
-    component = _components(n, np.concatenate(pairs))
+    component = components(n, np.concatenate(pairs))
     smallest: dict[int, tuple[bool, str]] = {}
     for number, name, key in zip(component.tolist(), names, ids, strict=True):
         # Named rows sort first: False < True.
@@ -197,7 +197,8 @@ def _same(values: Sequence[str | None]) -> npt.NDArray[np.int64]:
     return np.array([pair for pair in pairs if pair[0] != pair[1]], np.int64).reshape(-1, 2)
 
 
-def _components(n: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def components(n: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Number the connected parts of a graph of n rows, given its (k, 2) pairs; (n,) int64."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
