@@ -56,7 +56,6 @@ def write_galaxies(
         If there are no rows, an id is missing or repeated, or columns change on the way.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     path = Path(path)
     if isinstance(rows, pa.Table):
@@ -66,15 +65,9 @@ def write_galaxies(
     start = list(islice(stream, ROW_GROUP))
     if not start:
         raise HoagError(f"{path}: there are no galaxies to write")
-    layout = _layout(fields or _guess_fields(start), stamp or make_stamp())
+    layout = galaxies_layout(fields or _guess_fields(start), stamp or make_stamp())
     seen: set[str] = set()
-    # Images are compressed already; trying again only takes time.
-    columns = [name for name in layout.names if name != "image"]
-    codecs = {"image.bytes": "NONE", "image.path": "NONE", **dict.fromkeys(columns, "SNAPPY")}
-    with (
-        written_whole(path) as temporary,
-        pq.ParquetWriter(temporary, layout, use_dictionary=columns, compression=codecs) as writer,
-    ):
+    with written_whole(path) as temporary, galaxies_writer(temporary, layout) as writer:
         block = start
         while block:
             writer.write_table(_block(block, layout, seen, path))
@@ -108,7 +101,18 @@ def _guess_fields(rows: list[Mapping[str, Any]]) -> pa.Schema:
     return pa.schema([(name, kinds[name]) for name in names])
 
 
-def _layout(fields: pa.Schema, stamp: dict[str, Any]) -> pa.Schema:
+def galaxies_writer(path: Path, layout: pa.Schema) -> Any:
+    """Open a Parquet writer for galaxies of a layout."""
+    import pyarrow.parquet as pq
+
+    # Images are compressed already; trying again only takes time.
+    columns = [name for name in layout.names if name != "image"]
+    codecs = {"image.bytes": "NONE", "image.path": "NONE", **dict.fromkeys(columns, "SNAPPY")}
+    return pq.ParquetWriter(path, layout, use_dictionary=columns, compression=codecs)
+
+
+def galaxies_layout(fields: pa.Schema, stamp: dict[str, Any]) -> pa.Schema:
+    """Give the Hub's layout to columns: the image first, then id_str, and what the file is."""
     import pyarrow as pa
 
     if "id_str" not in fields.names:

@@ -60,13 +60,15 @@ class Source:
 class Task:
     """A downstream task of the set that is built: a table of labels, joined to galaxies by a key.
 
-    `content` holds what is written to the set's dataset.toml: where, balance, protocol and so on.
+    `images` are the tables whose galaxies are looked through first; `content` holds what is written
+    to the set's dataset.toml: where, balance, protocol and so on.
     """
 
     name: str
     labels: tuple[Path, ...]
     label: str
     key: str = "id_str"
+    images: tuple[Path, ...] = ()
     content: dict[str, Any] = field(default_factory=dict)
 
 
@@ -122,14 +124,16 @@ def inputs_from_arguments(
         sources.append(_source(name, "unlabelled", place, images, surveys, fits))
     for name, place in downstream.items():
         path, column = _label_column(name, place)
-        tasks.append(Task(name, (path,), column))
+        tasks.append(Task(name, (path,), column, images=(path,)))
     given = {*campaigns, *names, *downstream}
     for option, named in (("--images", images), ("--survey", surveys)):
         for name in named:
             if name not in given:
                 raise HoagError(f"{option} {name}=...: no source is named '{name}'; there are "
                                 f"{list_names(sorted(given))}")  # fmt: skip
-    return _complete(sources, tasks, images, surveys, fits, schema)
+    sources += _sources_of_tasks(tasks, sources, images, surveys, fits)
+    _check(sources, tasks, schema, "build")
+    return Inputs(tuple(sources), tuple(tasks))
 
 
 def inputs_from_file(path: Place, schema: Schema | None) -> tuple[Inputs, list[str]]:
@@ -152,12 +156,8 @@ def inputs_from_file(path: Place, schema: Schema | None) -> tuple[Inputs, list[s
         for kind in ("campaign", "unlabelled")
         for number, entry in enumerate(top.entries(kind))
     ]
-    tasks, images = [], {}
-    for entry in top.entries("downstream"):
-        tasks.append(_task_of(entry, folder))
-        if "images" in entry.content:
-            images[tasks[-1].name] = [folder / name for name in entry.names("images", "")]
-    sources += _sources_of_tasks(tasks, images, sources)
+    tasks = [_task_of(entry, folder) for entry in top.entries("downstream")]
+    sources += _sources_of_tasks(tasks, sources, {}, {}, FitsSettings())
     _check(sources, tasks, chosen, str(path))
     inputs = Inputs(tuple(sources), tuple(tasks), top.text("name", path.stem),
                     top.text("description", ""))  # fmt: skip
@@ -201,36 +201,26 @@ def _task_of(entry: Entry, folder: Path) -> Task:
     kept = ("description", "classes", "where", "balance", "protocol", "split", "repeats",
             "keep_out", "may_leak")  # fmt: skip
     content = {key: entry.content[key] for key in kept if key in entry.content}
-    return Task(name, labels, entry.text("label"), entry.text("key", "id_str"), content)
-
-
-def _complete(
-    sources: list[Source], tasks: list[Task], images: Mapping[str, Place],
-    surveys: Mapping[str, str], fits: FitsSettings, schema: Schema,
-) -> Inputs:  # fmt: skip
-    own = [s for s in _sources_of_tasks(tasks, {}, sources)]
-    own = [
-        Source(s.name, s.kind, s.tables, _folder(images.get(s.name)), "", surveys.get(s.name, ""),
-               fits)
-        for s in own
-    ]  # fmt: skip
-    _check([*sources, *own], tasks, schema, "build")
-    return Inputs((*sources, *own), tuple(tasks))
+    places = [folder / n for n in entry.names("images", "")] if "images" in entry.content else []
+    images = tuple(table for place in places for table in find_tables(place))
+    key = entry.text("key", "id_str")
+    return Task(name, labels, entry.text("label"), key, images or labels, content)
 
 
 def _sources_of_tasks(
-    tasks: Sequence[Task], images: Mapping[str, list[Path]], sources: Sequence[Source]
-) -> list[Source]:
+    tasks: Sequence[Task], sources: Sequence[Source], images: Mapping[str, Place],
+    surveys: Mapping[str, str], fits: FitsSettings,
+) -> list[Source]:  # fmt: skip
     """Give the tables of tasks that bring images no other source has, as sources."""
     known = {table.resolve() for source in sources for table in source.tables}
     found = []
     for task in tasks:
-        places = images.get(task.name) or list(task.labels)
-        tables = [table for place in places for table in find_tables(place)]
-        new = [t for t in tables if t.resolve() not in known and has_images(t)]
+        folder = _folder(images.get(task.name))
+        new = [t for t in task.images if t.resolve() not in known and (folder or has_images(t))]
         known |= {table.resolve() for table in new}
         if new:
-            found.append(Source(task.name, "downstream", tuple(new)))
+            survey = surveys.get(task.name, "")
+            found.append(Source(task.name, "downstream", tuple(new), folder, "", survey, fits))
     return found
 
 

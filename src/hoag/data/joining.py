@@ -257,9 +257,7 @@ def _one_id(table: _Table, near: NearDuplicates) -> list[tuple[int, int]]:
         return []
     ids, surveys = _codes(table.ids), _codes(table.surveys)
     a, b = rows[:, 0], rows[:, 1]
-    one = (ids[a] == ids[b]) & (
-        (surveys[a] == surveys[b]) | (surveys[a] < 0) | (surveys[b] < 0)
-    )
+    one = (ids[a] == ids[b]) & ((surveys[a] == surveys[b]) | (surveys[a] < 0) | (surveys[b] < 0))
     return [(int(first), int(row)) for first, row in rows[one]]
 
 

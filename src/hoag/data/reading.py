@@ -245,8 +245,10 @@ def _in_form(table: pa.Table, source: Source, schema: Schema) -> pa.Table:
     """Order columns: the common ones, the file, the user's, and the answers as int32."""
     import pyarrow as pa
 
-    answers = [name for name in schema.columns if name in table.column_names]
-    skipped = {*_COMMON, "file", "image", *answers, *MADE}
+    own = schema.select(source.campaign).columns if source.campaign else ()
+    answers = [name for name in own if name in table.column_names]
+    # Votes of campaigns that were not asked for are no columns of the user's.
+    skipped = {*_COMMON, "file", "image", *schema.columns, *MADE}
     others = [name for name in table.column_names if name not in skipped]
     n = table.num_rows
     columns: dict[str, Any] = {"id_str": table["id_str"]}
@@ -259,8 +261,7 @@ def _in_form(table: pa.Table, source: Source, schema: Schema) -> pa.Table:
     columns["group"] = group.cast(pa.string())
     columns["file"] = table["file"] if "file" in table.column_names else pa.nulls(n, pa.string())
     columns |= {name: table[name] for name in others}
-    if source.kind == "campaign":
-        columns |= {name: table[name].cast(pa.int32()) for name in answers}
+    columns |= {name: table[name].cast(pa.int32()) for name in answers}
     return pa.table(columns).combine_chunks()
 
 

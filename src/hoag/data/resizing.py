@@ -78,9 +78,7 @@ def plan_units(read: ReadSource) -> list[Unit]:
             for first in range(start + a, start + b, step):
                 lo, hi = np.searchsorted(numbers, [first, min(first + step, start + b)])
                 if lo < hi:
-                    units.append(
-                        Unit(read, len(units), int(lo), int(hi), table, groups, start + a)
-                    )
+                    units.append(Unit(read, len(units), int(lo), int(hi), table, groups, start + a))
     return units
 
 
