@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from hoag._version import __version__
+from hoag.data_cli import data_app
 from hoag.errors import HoagError
 
 app = App(
@@ -24,6 +25,7 @@ schema_app = App(name="schema", help="The questions volunteers were asked, and t
 recipe_app = App(name="recipe", help="The recipes of training runs.")
 app.command(schema_app)
 app.command(recipe_app)
+app.command(data_app)
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
