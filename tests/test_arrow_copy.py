@@ -66,6 +66,6 @@ def test_images_of_a_read_only_place_are_read_into_memory_and_that_is_said(store
 
 def test_a_read_only_place_too_large_for_memory_asks_for_a_folder(store, monkeypatch):
     moved = read_only(store)
-    monkeypatch.setattr("hoag.arrow_copy.available_memory", lambda: 1000)
+    monkeypatch.setattr("hoag.parquet_images.available_memory", lambda: 1000)
     with pytest.raises(HoagError, match="pass arrow=DIR"):
         hoag.open(moved).prepare()

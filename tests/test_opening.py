@@ -73,7 +73,7 @@ def test_a_folder_of_shards_is_one_store(tmp_path, capsys):
     assert "'truth.parquet' left out" in capsys.readouterr().err
     alone = hoag.open(tmp_path / "a-01.parquet", arrow=tmp_path / "x")
     assert (galaxies.pixels([7], 24) == alone.pixels([2], 24)).all()
-    assert (tmp_path / "arrow").is_dir()
+    assert (tmp_path / "a-00.arrow").is_dir() and (tmp_path / "a-01.arrow").is_dir()
     assert len(hoag.open(tmp_path)) == 12  # the copy is no shard
 
 

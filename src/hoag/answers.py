@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,7 @@ def votes_from_table(
         is nearly, but not quite, an answer of the schema.
     """
     names = set(table.column_names)
-    _refuse_near_misses(names, schema, where)
+    refuse_near_misses(names, schema, where)
     votes = np.zeros((table.num_rows, len(schema.columns)), np.int32)
     for number, name in enumerate(schema.columns):
         if name in names:
@@ -57,28 +57,50 @@ def votes_from_table(
 
 
 def _one_answer(table: pa.Table, name: str, where: str) -> npt.NDArray[np.int32]:
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     column = table[name]
-    kind = column.type
-    if pa.types.is_null(kind):
-        return np.zeros(len(column), np.int32)
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+    values = _numbers(column)
+    if values is None:
         row = int(np.argmax(pc.is_valid(column).to_numpy()))
         raise HoagError(
-            f"{_place(table, name, row, where)}: {column[row].as_py()!r} is {kind}; votes are "
-            "whole numbers"
+            f"{_place(table, name, row, where)}: {column[row].as_py()!r} is {column.type}; votes "
+            "are whole numbers"
         )
-    values = pc.fill_null(column, 0).to_numpy()
-    if values.dtype == object:
-        values = values.astype(np.float64)
-    whole = values if values.dtype.kind in "iu" else np.floor(values)
-    wrong = ~((values >= 0) & (values <= LARGEST) & (values == whole))  # NaN fails too
+    wrong = _no_counts(values)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise HoagError(f"{_place(table, name, row, where)}: {_complaint(float(values[row]))}")
     return values.astype(np.int32)
+
+
+def counts_of(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.int32] | None:
+    """Read one column as votes, null as 0; (n,) int32, or None if an entry is no count."""
+    values = _numbers(column)
+    return None if values is None or _no_counts(values).any() else values.astype(np.int32)
+
+
+def may_be_answer(name: str) -> bool:
+    """Tell whether a column may be an answer of some schema: question-campaign_answer."""
+    return "_" in name.partition("-")[2] and name.rpartition("_")[2] not in _DERIVED
+
+
+def _numbers(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any] | None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.zeros(len(column), np.int32)
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        return None
+    values = np.asarray(pc.fill_null(column, 0))
+    return values.astype(np.float64) if values.dtype == object else values
+
+
+def _no_counts(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    whole = values if values.dtype.kind in "iu" else np.floor(values)
+    return ~((values >= 0) & (values <= LARGEST) & (values == whole))  # NaN fails too
 
 
 def _complaint(value: float) -> str:
@@ -100,7 +122,7 @@ def _place(table: pa.Table, name: str, row: int, where: str) -> str:
     return place
 
 
-def _refuse_near_misses(names: set[str], schema: Schema, where: str) -> None:
+def refuse_near_misses(names: set[str], schema: Schema, where: str) -> None:
     """Refuse columns that look like an answer and are none, which would count as not asked."""
     from hoag.schema import load_schema
 

@@ -166,9 +166,9 @@ def make_batch(
     return Batch(
         images=torch.from_numpy(galaxies.pixels(rows, stored)),
         keys=torch.from_numpy(galaxies.keys[rows].view(np.int64).copy()),
-        votes=torch.from_numpy(np.ascontiguousarray(galaxies.votes[rows])),
+        votes=torch.from_numpy(galaxies.votes_of(rows)),
         labels=None if labels is None else torch.from_numpy(labels[rows]),
-        ids=[galaxies.ids[row] for row in rows],
+        ids=galaxies.ids_of(rows),
         seed=seed,
         step=step,
     )

@@ -13,8 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hoag import splits
+from hoag.catalogue import require_columns
 from hoag.errors import HoagError
-from hoag.stores import Selection, Store
+from hoag.hashes import first_repeat, hashes_of
+from hoag.records import shared_id
+from hoag.selection import Selection
 from hoag.writing import write_galaxies
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from hoag.schema import Schema
 
 __all__ = ["Galaxies", "Galaxy", "concatenate", "open", "write_galaxies"]
+
+_FEW, _BLOCK = 100_000, 1 << 14  # galaxies: whose table is kept; whose votes are read together
 
 
 @dataclass(frozen=True)
@@ -50,38 +55,44 @@ class Galaxy:
 class Galaxies:
     """Galaxies in a fixed order; made by `hoag.open`, not directly.
 
-    Taking some of them or joining several copies no image: the stores and what is decoded of them
-    are shared.
+    Taking some of them or joining several copies no image, no votes and no column: only which rows
+    of which stores they are. What is asked for is then read.
 
     Attributes
     ----------
-    table
-        pyarrow Table of all columns but the images; `id_str` is among them.
     schema
         Schema whose answers order the votes.
     """
 
     def __init__(
         self,
-        table: pa.Table,
         images: Selection,
         schema: Schema,
-        votes: npt.NDArray[np.int32],
         groups: npt.NDArray[np.object_] | None = None,
+        silent: npt.NDArray[np.bool_] | None = None,
     ):
-        self.table, self.schema = table, schema
-        self._images, self._votes, self._groups = images, votes, groups
+        self.schema = schema
+        # Groups other than those of the table; and (n,) bool, whose votes are not looked at.
+        self._images, self._groups, self._silent = images, groups, silent
 
     def __len__(self) -> int:
-        return self.table.num_rows
+        return len(self._images)
+
+    def __getstate__(self) -> dict[str, Any]:
+        known = ("schema", "_images", "_groups", "_silent")  # the rest is read again
+        return {name: self.__dict__[name] for name in known}
 
     def __getitem__(self, index: int) -> Galaxy:
         index = range(len(self))[index]
+        one = np.array([index])
+        # The table of a few is kept, that of millions never read for one of them.
+        few = len(self) <= _FEW
+        row = self.table.slice(index, 1) if few else self.take(one).table
         return Galaxy(
-            id_str=self.ids[index],
-            image=self._images.decode(index, self.ids[index]),
-            votes=self.votes[index],
-            row=self.table.slice(index, 1).to_pylist()[0],
+            id_str=self.ids_of(one)[0],
+            image=self._images.decode(index),
+            votes=self.votes_of(one)[0],
+            row=row.to_pylist()[0],
         )
 
     def __iter__(self) -> Iterator[Galaxy]:
@@ -93,36 +104,84 @@ class Galaxies:
             f"from {', '.join(store.name for store in self._images.stores)})"
         )
 
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of the table."""
+        return list(self._images.fields.names)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """All columns but the images, `id_str` among them, as a pyarrow Table."""
+        return self._images.table(self.columns)
+
+    def select(self, columns: Sequence[str]) -> pa.Table:
+        """Some columns of the table, without reading the others."""
+        return self._images.table(columns)
+
     @cached_property
     def ids(self) -> list[str]:
         """Ids, unique; n of them."""
-        ids: list[str] = self.table["id_str"].to_pylist()
+        ids: list[str] = self.select(["id_str"])["id_str"].to_pylist()
         return ids
+
+    def ids_of(self, indices: npt.ArrayLike) -> list[str]:
+        """Ids of the galaxies at a few positions; k of them."""
+        return self._images.ids(np.asarray(indices, np.int64).reshape(-1))
 
     @cached_property
     def keys(self) -> npt.NDArray[np.uint64]:
         """64-bit hashes of the ids, which seed each galaxy's randomness; (n,) uint64."""
-        from hoag.randomness import keys
+        return self._images.keys()
 
-        return keys(self.ids)
+    @cached_property
+    def votes(self) -> npt.NDArray[np.int32]:
+        """Votes for every answer, 0 where not asked; (n, answers) int32, read whole."""
+        return self.votes_of(np.arange(len(self)))
+
+    def votes_of(self, indices: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Votes of the galaxies at some positions; (k, answers) int32."""
+        chosen = np.asarray(indices, np.int64).reshape(-1)
+        votes = self._images.votes(chosen, len(self.schema.columns))
+        if self._silent is not None:
+            votes[self._silent[chosen]] = 0
+        return votes
 
     @property
-    def votes(self) -> npt.NDArray[np.int32]:
-        """Votes for every answer, 0 where not asked; (n, answers) int32."""
-        return self._votes
+    def _silenced(self) -> npt.NDArray[np.bool_]:
+        return np.zeros(len(self), bool) if self._silent is None else self._silent
+
+    def _vote_blocks(self) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
+        """Go through the votes of all, a block at a time, each with its first position."""
+        for start in range(0, len(self), _BLOCK):
+            yield start, self.votes_of(np.arange(start, min(start + _BLOCK, len(self))))
 
     @cached_property
     def labelled(self) -> npt.NDArray[np.bool_]:
         """Whether a galaxy has any vote; (n,) bool."""
-        return np.asarray(self._votes.any(axis=1))
+        return np.asarray(self._campaign_number >= 0)
 
     @cached_property
     def campaign(self) -> npt.NDArray[np.str_]:
         """Campaign that gave a galaxy most of its votes, "" where it has none; (n,) str."""
+        return np.array([*self.schema.campaigns, ""])[self._campaign_number]
+
+    @cached_property
+    def _campaign_number(self) -> npt.NDArray[np.int16]:
+        """Place of `campaign` in the schema's list, -1 where there is none; (n,) int16."""
         of_answer = np.array(self.schema.campaign_of_question)[self.schema.question_index]
         names = list(self.schema.campaigns)
-        totals = np.stack([self._votes[:, of_answer == name].sum(1) for name in names], axis=1)
-        return np.where(self.labelled, np.array(names)[totals.argmax(1)], "")
+        belongs = np.stack([of_answer == name for name in names], axis=1).astype(np.float64)
+        numbers = np.full(len(self), -1, np.int16)
+        for start, votes in self._vote_blocks():
+            totals = votes @ belongs  # exact: sums of whole numbers far below 2**53
+            found = np.where(totals.any(axis=1), totals.argmax(axis=1), -1)
+            numbers[start : start + len(votes)] = found
+        return numbers
+
+    @property
+    def votes_given(self) -> int:
+        """How many votes all have together."""
+        return sum(int(votes.sum(dtype=np.int64)) for _, votes in self._vote_blocks())
 
     @cached_property
     def groups(self) -> npt.NDArray[np.object_]:
@@ -135,9 +194,19 @@ class Galaxies:
             return self._groups
         return self._group_keys(None)
 
+    @cached_property
+    def group_hashes(self) -> npt.NDArray[np.uint64]:
+        """64-bit hashes of `groups`, which splits are made by; (n,) uint64."""
+        known = self._images.groups() if self._groups is None else None
+        return hashes_of(map(str, self.groups)) if known is None else known
+
     def _group_keys(self, group: str | None) -> npt.NDArray[np.object_]:
-        names = ", ".join(store.name for store in self._images.stores)
-        return splits.groups_of_table(self.table, group, names)
+        where = ", ".join(store.name for store in self._images.stores)
+        if group not in (None, "sky", "id_str"):
+            require_columns(self.columns, [str(group)], where)
+        wanted = dict.fromkeys(["id_str", "group", "ra", "dec", group])
+        table = self.select([name for name in wanted if name in self.columns])
+        return splits.groups_of_table(table, group, where)
 
     def split(self, name: str, group: str | None = None) -> Galaxies:
         """Galaxies of one of the fixed splits, 70/10/20, by a hash of their group.
@@ -151,18 +220,17 @@ class Galaxies:
         """
         if name not in splits.SPLITS:
             raise HoagError(f"no split '{name}'; the splits are 'train', 'val' and 'test'")
-        keys = self.groups if group is None else self._group_keys(group)
+        keys = self.group_hashes if group is None else self._group_keys(group)
         return self.where(splits.split_names(keys) == name)
 
     def take(self, indices: npt.ArrayLike) -> Galaxies:
         """Galaxies at some positions, in that order, sharing stores and decoded images."""
         chosen = np.asarray(indices, np.int64).reshape(-1)
         return Galaxies(
-            self.table.take(chosen),
             self._images.take(chosen),
             self.schema,
-            self._votes[chosen],
             None if self._groups is None else self._groups[chosen],
+            None if self._silent is None else self._silent[chosen],
         )
 
     def where(self, mask: npt.ArrayLike) -> Galaxies:
@@ -176,16 +244,13 @@ class Galaxies:
 
     def with_groups(self, keys: Sequence[str] | npt.NDArray[np.object_]) -> Galaxies:
         """Give the same galaxies with other group keys, say joint ones of several tables."""
-        return self._with(self._votes, np.array(list(keys), dtype=object))
+        groups = np.array(list(keys), dtype=object)
+        return Galaxies(self._images, self.schema, groups, self._silent)
 
     def without_votes(self) -> Galaxies:
         """Give the same galaxies as if nobody had been asked about them."""
-        return self._with(np.zeros_like(self._votes), self._groups)
-
-    def _with(
-        self, votes: npt.NDArray[np.int32], groups: npt.NDArray[np.object_] | None
-    ) -> Galaxies:
-        return Galaxies(self.table, self._images, self.schema, votes, groups)
+        silent = np.ones(len(self), bool)
+        return Galaxies(self._images, self.schema, self._groups, silent)
 
     def prepare(self, size: int | None = None) -> None:
         """Open the images and reserve memory for those decoded at `size`.
@@ -214,16 +279,15 @@ class Galaxies:
         HoagError
             If an image is missing or damaged.
         """
-        chosen = np.asarray(indices, np.int64).reshape(-1)
-        ids = self.ids
-        return self._images.pixels(chosen, [ids[index] for index in chosen.tolist()], size)
+        return self._images.pixels(np.asarray(indices, np.int64).reshape(-1), size)
 
     @cached_property
     def hash(self) -> str:
         """Hash of ids, votes and the sizes of the encoded images, alike on every machine."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update("\n".join([*self.schema.columns, "", *self.ids]).encode())
-        digest.update(np.ascontiguousarray(self._votes, "<i4").tobytes())
+        for _, votes in self._vote_blocks():
+            digest.update(np.ascontiguousarray(votes, "<i4").tobytes())
         digest.update(self._images.lengths().astype("<i8").tobytes())
         return digest.hexdigest()
 
@@ -236,39 +300,25 @@ def concatenate(parts: Sequence[Galaxies]) -> Galaxies:
     HoagError
         If an id is in two of them, or their schemas or the types of a column differ.
     """
-    import pyarrow as pa
-
     if not parts:
         raise HoagError("no galaxies to join: the list is empty")
     first = parts[0]
     if any(part.schema.hash != first.schema.hash for part in parts):
         raise HoagError("galaxies with votes by different schemas cannot be joined")
-    _refuse_shared_ids(parts)
-    try:
-        table = pa.concat_tables([part.table for part in parts], promote_options="permissive")
-    except pa.ArrowException as error:
-        raise HoagError(f"tables cannot be joined, as a column's types differ ({error})") from None
+    images = Selection.join([part._images for part in parts])
+    repeat = first_repeat(np.concatenate([part.keys for part in parts]), images.ids)
+    if repeat is not None:
+        one, other, id_str = repeat
+        raise shared_id(id_str, images.store(one).name, images.store(other).name)
+    images.fields  # noqa: B018  # columns of different types are refused now
     grouped = any(part._groups is not None for part in parts)
+    silent = any(part._silent is not None for part in parts)
     return Galaxies(
-        table.combine_chunks(),
-        Selection.join([part._images for part in parts]),
+        images,
         first.schema,
-        np.concatenate([part.votes for part in parts]),
         np.concatenate([part.groups for part in parts]) if grouped else None,
+        np.concatenate([part._silenced for part in parts]) if silent else None,
     )
-
-
-def _refuse_shared_ids(parts: Sequence[Galaxies]) -> None:
-    seen: dict[str, Store] = {}
-    for part in parts:
-        for index, id_str in enumerate(part.ids):
-            store = part._images.store(index)
-            if id_str in seen:
-                raise HoagError(
-                    f"galaxy '{id_str}' is in both {seen[id_str].name} and {store.name}; ids must "
-                    "be unique, so drop one"
-                )
-            seen[id_str] = store
 
 
 def open(
@@ -285,7 +335,8 @@ def open(
     where
         A folder of Parquet shards in the layout of the Hub's gz_evo, or one with a ``dataset.toml``
         (its pretraining galaxies); a Parquet file; a Parquet, CSV, FITS or VOTable table with a
-        column `file_loc` of image files (relative to the table's folder, or absolute); a Hub id
+        column `file_loc` of image files (relative to the table's folder, or absolute), or a folder
+        with one such table; a folder of JPEG and PNG images, whose names are then the ids; a Hub id
         such as ``mwalmsley/gz_evo``; or a list of these, joined.
     schema
         Schema, or its name, whose answers are read as votes; None: GZ-Evo.
@@ -298,7 +349,8 @@ def open(
     Returns
     -------
     galaxies
-        Images are not read until they are asked for.
+        Images are not read until they are asked for, nor are columns and votes of Parquet files
+        whose Arrow copy is there.
 
     Raises
     ------

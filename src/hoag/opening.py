@@ -1,14 +1,17 @@
-"""Opening galaxies: a folder of Parquet shards, one table, a Hub data set, or a list of those."""
+"""Opening galaxies: Parquet shards, one table, images alone, a Hub data set, or a list of those."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hoag.answers import votes_from_table
-from hoag.arrow_copy import ParquetImages
+from hoag.arrow_copy import beside, can_write, checked_ids, refuse_repeats, write_copies
 from hoag.catalogue import (
     PARQUET,
     SUFFIXES,
@@ -20,9 +23,14 @@ from hoag.catalogue import (
     require_columns,
 )
 from hoag.console import say
+from hoag.copied import open_copy
 from hoag.errors import HoagError
 from hoag.galaxies import Galaxies, concatenate
-from hoag.stores import ColumnImages, ImageFiles, Images, NoImages, Selection, Store
+from hoag.hashes import first_repeat
+from hoag.parquet_images import CopiedImages, ParquetImages, open_copies
+from hoag.records import MappedRecords, TableRecords, joined, shared_id, unified
+from hoag.selection import Selection
+from hoag.stores import ColumnImages, ImageFiles, Images, NoImages, Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +38,9 @@ if TYPE_CHECKING:
     from hoag.schema import Schema
 
 Place = str | Path
+
+LARGE = 200_000  # rows: above it, the Arrow copies are made before anything is read
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -66,11 +77,68 @@ def _open_folder(folder: Path, schema: Schema, id_column: str, arrow: Path | Non
 
         return load_pretraining(read_roles(folder), schema=schema).galaxies
     shards = _shards(folder) or _shards(folder / "data")
-    if not shards:
-        raise HoagError(f"{folder}: no .parquet file with a column 'image' there")
-    if len(shards) == 1:
-        return _open_file(shards[0], schema, id_column, arrow)
-    return _open_parquet(shards, str(folder), schema, id_column, arrow)
+    if shards:
+        return open_shards(shards, schema, id_column, arrow)
+    return _open_own_folder(folder, schema, id_column)
+
+
+def _open_own_folder(folder: Path, schema: Schema, id_column: str) -> Galaxies:
+    """Open a user's own folder: one table with paths of images, or images alone."""
+    tables = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    named = [path for path in tables if "file_loc" in column_names(path)]
+    if len(named) > 1:
+        raise HoagError(
+            f"{folder}: {list_names([path.name for path in named])} all name image files; open one "
+            "of them"
+        )
+    if named:
+        return _open_file(named[0], schema, id_column, None)
+    files = image_files(folder)
+    if not files:
+        raise HoagError(
+            f"{folder}: no .parquet file with a column 'image' there, no table with 'file_loc', "
+            "and no JPEG or PNG image"
+        )
+    if tables:
+        raise HoagError(
+            f"{folder}: {list_names([path.name for path in tables])} has no column 'file_loc' that "
+            "says which image is whose; add it, or move the table away to open the images alone"
+        )
+    return _open_images(folder, files, schema)
+
+
+def image_files(folder: Path) -> list[str]:
+    """JPEG and PNG files in a folder and those within it, relative to it, in order of their names.
+
+    What is hidden (``.name``) is passed over.
+    """
+    found = []
+    for path, inner, names in os.walk(folder):
+        inner[:] = [name for name in inner if name[0] != "."]
+        place = Path(path).relative_to(folder)
+        found += [
+            (place / name).as_posix()
+            for name in names
+            if name[0] != "." and name.lower().endswith(IMAGE_SUFFIXES)
+        ]
+    return sorted(found)
+
+
+def _open_images(folder: Path, files: list[str], schema: Schema) -> Galaxies:
+    import pyarrow as pa
+
+    ids = [Path(file).stem for file in files]
+    if len(set(ids)) < len(ids):  # then the folders belong to the name
+        ids = [str(PurePosixPath(file).with_suffix("")) for file in files]
+    first: dict[str, str] = {}
+    for id_str, file in zip(ids, files, strict=True):
+        if first.setdefault(id_str, file) != file:
+            raise HoagError(
+                f"{folder}: '{first[id_str]}' and '{file}' would both be galaxy '{id_str}'; rename "
+                "or remove one"
+            )
+    table = pa.table({"id_str": pa.array(ids), "file_loc": pa.array(files)})
+    return galaxies_of_table(table, ImageFiles(folder, files), str(folder), schema)
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -85,8 +153,8 @@ def _shards(folder: Path) -> list[Path]:
 
 def _open_file(path: Path, schema: Schema, id_column: str, arrow: Path | None) -> Galaxies:
     is_parquet = path.suffix.lower() in PARQUET
-    if is_parquet and "image" in column_names(path):
-        return _open_parquet([path], str(path), schema, id_column, arrow)
+    if is_parquet and "image" in parquet_columns(path, arrow):
+        return open_shards([path], schema, id_column, arrow)
     table = read_table(path, text=(*TEXT_COLUMNS, id_column))
     images: Images = NoImages(str(path), table.num_rows)
     if "file_loc" in table.column_names:
@@ -95,22 +163,75 @@ def _open_file(path: Path, schema: Schema, id_column: str, arrow: Path | None) -
             row = locations.index(None)
             raise HoagError(f"{path}: column 'file_loc', row {row}: the path is missing")
         images = ImageFiles(path.parent, locations)
-    return galaxies_of_table(table, Store(images, table.num_rows, str(path)), schema, id_column)
+    return galaxies_of_table(table, images, str(path), schema, id_column)
 
 
-def _open_parquet(
-    shards: list[Path], name: str, schema: Schema, id_column: str, arrow: Path | None
+def open_shards(
+    shards: Sequence[Path], schema: Schema, id_column: str = "id_str", arrow: Path | None = None
 ) -> Galaxies:
-    parts = [_checked(shard, schema, id_column) for shard in shards]
-    joined = concatenate(parts) if len(parts) > 1 else parts[0]
-    store = Store(ParquetImages(shards, arrow, id_column), len(joined), name)
-    return Galaxies(joined.table, Selection.of(store), schema, joined.votes)
+    """Open Parquet files with images as one store, by their Arrow copies if they are there.
+
+    Parameters
+    ----------
+    shards
+        Parquet files with a column `image`, one after another.
+    schema
+        Whose answers are read as votes.
+    id_column
+        Column of ids.
+    arrow
+        Folder for the Arrow copies: itself the copy of one file, or a folder of several. None:
+        beside the files.
+    """
+    if arrow is None:
+        places = [beside(shard) for shard in shards]
+    else:
+        places = [arrow] if len(shards) == 1 else [arrow / shard.stem for shard in shards]
+    name = str(shards[0]) if len(shards) == 1 else str(shards[0].parent)
+    copies = open_copies(shards, places, id_column)
+    if copies is None and _is_large(shards) and can_write(places[0]):
+        write_copies(shards, places, id_column)  # first: the table would not fit in memory
+        copies = open_copies(shards, places, id_column)
+    if copies is not None:
+        records = MappedRecords(copies, schema)
+        return Galaxies(Selection.of(Store(CopiedImages(copies), records, name)), schema)
+    parts = [_read_records(shard, schema, id_column) for shard in shards]
+    images = ParquetImages(shards, places, id_column, asked_for=arrow is not None)
+    return Galaxies(Selection.of(Store(images, _one_table(parts, shards), name)), schema)
 
 
-def _checked(path: Path, schema: Schema, id_column: str) -> Galaxies:
+def _is_large(shards: Sequence[Path]) -> bool:
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(shard).num_rows for shard in shards) > LARGE
+
+
+def _read_records(path: Path, schema: Schema, id_column: str) -> TableRecords:
     table = read_table(path, text=(*TEXT_COLUMNS, id_column))
-    store = Store(NoImages(str(path), table.num_rows), table.num_rows, str(path))
-    return galaxies_of_table(table, store, schema, id_column)
+    return checked_records(table, str(path), schema, id_column)
+
+
+def _one_table(parts: Sequence[TableRecords], shards: Sequence[Path]) -> TableRecords:
+    if len(parts) == 1:
+        return parts[0]
+    owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    fields = unified([part.fields for part in parts])
+    table = joined([part.table(None, part.fields.names) for part in parts], fields.names)
+    repeat = first_repeat(
+        np.concatenate([part.keys for part in parts]),
+        lambda rows: table["id_str"].take(rows).to_pylist(),
+    )
+    if repeat is not None:
+        first, second, id_str = repeat
+        raise shared_id(id_str, *(str(shards[owners[row]]) for row in (first, second)))
+    votes = np.concatenate([part.votes(np.arange(len(part))) for part in parts])
+    return TableRecords(table.combine_chunks(), votes)
+
+
+def parquet_columns(path: Path, arrow: Path | None = None) -> list[str]:
+    """Columns of a Parquet file, from its Arrow copy if that is there: its footer can be large."""
+    copy = open_copy(beside(path) if arrow is None else arrow, path)
+    return column_names(path) if copy is None else ["image", *copy.about["columns"]]
 
 
 class HubImages(ColumnImages):
@@ -141,12 +262,11 @@ def _open_hub(name: str, schema: Schema, id_column: str) -> Galaxies:
     whole = datasets.concatenate_datasets(sets).flatten_indices()
     data = whole.data.table
     table = plain_types(data.drop_columns(["image"]), (*TEXT_COLUMNS, id_column), name)
-    store = Store(HubImages(whole, name), data.num_rows, name)
-    return galaxies_of_table(table, store, schema, id_column)
+    return galaxies_of_table(table, HubImages(whole, name), name, schema, id_column)
 
 
 def galaxies_of_table(
-    table: pa.Table, store: Store, schema: Schema, id_column: str = "id_str"
+    table: pa.Table, images: Images, name: str, schema: Schema, id_column: str = "id_str"
 ) -> Galaxies:
     """Make galaxies of a table and its images, checking ids and votes.
 
@@ -155,22 +275,18 @@ def galaxies_of_table(
     HoagError
         If the table is empty, an id is missing or repeated, or a vote is odd.
     """
-    require_columns(table.column_names, [id_column], f"{store.name} (pass id_column= for the ids)")
+    records = checked_records(table, name, schema, id_column)
+    return Galaxies(Selection.of(Store(images, records, name)), schema)
+
+
+def checked_records(table: pa.Table, name: str, schema: Schema, id_column: str) -> TableRecords:
+    """Keep a table in memory, with its ids and votes checked; see `galaxies_of_table`."""
+    require_columns(table.column_names, [id_column], f"{name} (pass id_column= for the ids)")
     if table.num_rows == 0:
-        raise HoagError(f"{store.name}: has no rows")
-    if id_column != "id_str":
-        table = table.rename_columns(
-            ["id_str" if name == id_column else name for name in table.column_names]
-        )
-    first: dict[str, int] = {}
-    for row, id_str in enumerate(table["id_str"].to_pylist()):
-        if not id_str:
-            raise HoagError(f"{store.name}: column '{id_column}', row {row}: the id is missing")
-        if first.setdefault(id_str, row) != row:
-            raise HoagError(
-                f"{store.name}: column '{id_column}', rows {first[id_str]} and {row}: both are "
-                f"'{id_str}'; ids must be unique"
-            )
-    votes = votes_from_table(table, schema, store.name)
+        raise HoagError(f"{name}: has no rows")
+    table = table.rename_columns(["id_str" if n == id_column else n for n in table.column_names])
+    checked_ids(table["id_str"], id_column, name)
     # One chunk a column, or taking one row would look through every row group.
-    return Galaxies(table.combine_chunks(), Selection.of(store), schema, votes)
+    records = TableRecords(table.combine_chunks(), votes_from_table(table, schema, name))
+    refuse_repeats(records.keys, table["id_str"], id_column, name)
+    return records

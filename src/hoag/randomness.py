@@ -5,15 +5,18 @@ device sees the same views. The generator is splitmix64 (Steele, Lea & Flood 201
 pseudorandom number generators") started from a hash of its arguments and used in counter mode.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from hoag.hashes import hash_of, hashes_of
+
+key, keys = hash_of, hashes_of  # a galaxy's randomness starts from the hash of its id
 
 # Streams: draws for different purposes at the same step never share numbers.
 VIEW_ONE: Final = 1
@@ -27,16 +30,6 @@ _MASK: Final = (1 << 64) - 1
 _GAMMA: Final = 0x9E3779B97F4A7C15
 _MIX_ONE: Final = 0xBF58476D1CE4E5B9
 _MIX_TWO: Final = 0x94D049BB133111EB
-
-
-def key(id_str: str) -> int:
-    """Hash a galaxy's id to a 64-bit unsigned integer (blake2b, unsalted, big-endian)."""
-    return int.from_bytes(blake2b(id_str.encode(), digest_size=8).digest(), "big")
-
-
-def keys(ids: Iterable[str]) -> NDArray[np.uint64]:
-    """Hash ids to keys, (n,) uint64; the same on every machine and in every run."""
-    return np.fromiter((key(id_str) for id_str in ids), dtype=np.uint64)
 
 
 def key_tensor(keys: NDArray[np.uint64]) -> Tensor:

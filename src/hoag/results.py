@@ -89,11 +89,11 @@ def gather(
 
 def _counts(job: "Job") -> dict[str, int]:
     galaxies = job.pretraining.galaxies
-    names = split_names(galaxies.groups)
+    names = split_names(galaxies.group_hashes)
     counts = {
         "galaxies for pretraining": len(galaxies),
         "with votes": int(galaxies.labelled.sum()),
-        "votes": int(galaxies.votes.sum()),
+        "votes": galaxies.votes_given,
         "in the train split": int((names == "train").sum()),
         "in the validation split": int((names == "val").sum()),
         "taken out because a downstream task is tested on them": job.pretraining.removed_in_all,
@@ -220,7 +220,7 @@ def _posteriors(job: "Job") -> "Figure":
     from hoag.galleries import posterior_figure
 
     everyone = job.pretraining.galaxies
-    unseen = everyone.where(everyone.labelled & (split_names(everyone.groups) == "val"))
+    unseen = everyone.where(everyone.labelled & (split_names(everyone.group_hashes) == "val"))
     # Of each campaign the galaxy with most votes, for those that have galaxies.
     ranked = np.argsort(-unseen.votes.sum(1), kind="stable")
     _, first = np.unique(unseen.campaign[ranked], return_index=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hoag import splits
-from hoag.catalogue import column_names, read_table
+from hoag.catalogue import PARQUET, column_names, read_table
 from hoag.conditions import rows_where
 from hoag.console import say
 from hoag.errors import HoagError
 from hoag.galaxies import Galaxies, concatenate, open
+from hoag.opening import open_shards, parquet_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,21 +54,59 @@ class Tables:
         self.folder, self.group, self.arrow, self.schema = folder, group, arrow, schema
         self.tables: tuple[Path, ...] = ()
         self.downstream: dict[tuple[str, str], Downstream] = {}
-        self._opened: dict[tuple[Path, str], Galaxies] = {}
+        self._opened: dict[tuple[tuple[Path, ...], str], Galaxies] = {}
         self._keys: dict[str, str] | None = None
 
-    def galaxies(self, path: Path, schema: Schema) -> Galaxies:
-        """Open one table, or give what was opened before; images are shared."""
-        if (path, schema.hash) not in self._opened:
-            arrow = None if self.arrow is None else self.arrow / path.stem
-            self._opened[path, schema.hash] = open(path, schema=schema, arrow=arrow)
-        return self._opened[path, schema.hash]
+    def columns(self, path: Path) -> list[str]:
+        """Names of a table's columns."""
+        if path.suffix.lower() in PARQUET and path.is_file():
+            return parquet_columns(path, self._arrow(path))
+        return column_names(path)
 
-    def groups(self, ids: Sequence[str]) -> npt.NDArray[np.object_]:
-        """Group keys of galaxies by id, the same whichever table they come from; (n,) str."""
+    def galaxies(self, paths: Sequence[Path], schema: Schema) -> Galaxies:
+        """Open tables, or give what was opened before; shards of one table are one store."""
+        parts = [self._open(table, schema) for table in _tables_of(paths)]
+        return parts[0] if len(parts) == 1 else concatenate(parts)
+
+    def _open(self, shards: tuple[Path, ...], schema: Schema) -> Galaxies:
+        if (shards, schema.hash) not in self._opened:
+            if len(shards) == 1:
+                opened = open(shards[0], schema=schema, arrow=self._arrow(shards[0]))
+            else:
+                opened = open_shards(shards, schema, arrow=self.arrow)
+            self._opened[shards, schema.hash] = opened
+        return self._opened[shards, schema.hash]
+
+    def _arrow(self, path: Path) -> Path | None:
+        return None if self.arrow is None else self.arrow / path.stem
+
+    def grouped(self, galaxies: Galaxies) -> Galaxies:
+        """Give galaxies the groups they are in over all tables, whichever table they come from."""
+        if self._keys is None and self._own_column_says_all:
+            return galaxies
         if self._keys is None:
             self._keys = self._joint_keys()
-        return np.array([self._keys.get(id_str, id_str) for id_str in ids], dtype=object)
+        return galaxies.with_groups([self._keys.get(name, name) for name in galaxies.ids])
+
+    @cached_property
+    def _own_column_says_all(self) -> bool:
+        """Whether column `group` of each table is all there is to know about groups.
+
+        So it is where the user says so, and no galaxy is in two of the tables that have it.
+        """
+        if self.group != "group":
+            return False
+        having = [path for path in self.tables if "group" in self.columns(path)]
+        if any("image" not in self.columns(path) for path in having):
+            return False
+        images = [path for path in self.tables if {"image", "id_str"} <= set(self.columns(path))]
+        if not having or len(images) != len(having):
+            return False
+        try:
+            self.galaxies(images, self.schema)
+        except HoagError:  # an id in two of them
+            return False
+        return True
 
     def _joint_keys(self) -> dict[str, str]:
         """Group the rows of all tables at once: a galaxy may be in several, under several ids."""
@@ -74,7 +115,7 @@ class Tables:
         use_column = self.group not in ("sky", "id_str")
         parts = []
         for path in self.tables:
-            have = set(column_names(path)) if path.is_file() else set()
+            have = set(self.columns(path)) if path.is_file() else set()
             wanted = ["id_str"] if "id_str" in have else []
             wanted += [column] if use_column and column in have else []
             wanted += ["ra", "dec"] if position and {"ra", "dec"} <= have else []
@@ -123,24 +164,24 @@ def load_downstream(task: DownstreamTask, schema: Schema | None = None) -> Downs
     HoagError
         If nothing is left, a key is repeated, or a label is not among the classes.
     """
-    images = _joined(task.source, task.images, schema)
-    remembered = task.source.downstream.get((task.name, images.schema.hash))
+    chosen_schema = schema or task.source.schema
+    remembered = task.source.downstream.get((task.name, chosen_schema.hash))
     if remembered is not None:
         return remembered
     where = f"task '{task.name}'"
+    images = task.source.galaxies(task.images, chosen_schema)
     by_key, unlabelled = _labels_by_key(task)
-    keys = images.table[task.key].to_pylist()
-    known = [by_key.get(None if key is None else str(key)) for key in keys]
-    chosen = np.array([value is not None for value in known])
-    lost = len(by_key) - len({key for key, has in zip(keys, chosen, strict=True) if has})
-    groups = task.source.groups(images.ids)
+    rows, values, lost = _join(images.select([task.key])[task.key], by_key)
+    galaxies = task.source.grouped(images.take(rows))
     if task.split:
-        chosen &= splits.split_names(groups) == task.split
-    if not chosen.any():
+        inside = splits.split_names(galaxies.groups) == task.split
+        galaxies = galaxies.where(inside)
+        values = [value for value, has in zip(values, inside, strict=True) if has]
+    if not values:
         raise HoagError(f"{where}: no galaxy has both a label and an image")
-    values = [v for v, has in zip(known, chosen, strict=True) if has and v is not None]
     classes = _classes(values, task.classes, where)
-    labels = np.array([classes.index(value) for value in values], np.int64)
+    numbers = {value: number for number, value in enumerate(classes)}
+    labels = np.array([numbers[value] for value in values], np.int64)
     left_out = [
         f"{count:,} {what}"
         for count, what in ((lost, "labels without an image"), (unlabelled, "rows without a label"))
@@ -153,16 +194,36 @@ def load_downstream(task: DownstreamTask, schema: Schema | None = None) -> Downs
     say(
         f"{where}: {len(labels):,} galaxies{split} ({counts})" + "".join(f"; {x}" for x in left_out)
     )
-    taken = images.where(chosen).with_groups(groups[chosen])
-    loaded = Downstream(taken, labels, tuple(str(name) for name in classes), groups[chosen])
-    task.source.downstream[task.name, images.schema.hash] = loaded
+    loaded = Downstream(galaxies, labels, tuple(str(name) for name in classes), galaxies.groups)
+    task.source.downstream[task.name, chosen_schema.hash] = loaded
     return loaded
 
 
-def _joined(source: Tables, paths: Sequence[Path], schema: Schema | None) -> Galaxies:
-    chosen = schema or source.schema
-    parts = [source.galaxies(path, chosen) for path in paths]
-    return parts[0] if len(parts) == 1 else concatenate(parts)
+_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}\.parquet")
+
+
+def _tables_of(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Put the shards of a table together, named as the Hub has them; any other path is alone."""
+    tables: dict[str, list[Path]] = {}
+    for path in paths:
+        shard = _SHARD.fullmatch(path.name)
+        tables.setdefault(str(path.with_name(shard[1]) if shard else path), []).append(path)
+    return [tuple(shards) for shards in tables.values()]
+
+
+def _join(
+    keys: pa.ChunkedArray, labels: dict[str | None, str | int]
+) -> tuple[npt.NDArray[np.int64], list[str | int], int]:
+    """Find the rows whose key has a label: rows, their labels, and labels that no row has."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = pa.array(list(labels), pa.string())
+    places = pc.index_in(keys.cast(pa.string()), value_set=known, skip_nulls=True)
+    rows = np.flatnonzero(places.is_valid().to_numpy())
+    found = places.take(rows).to_numpy()
+    values = list(labels.values())
+    return rows, [values[place] for place in found.tolist()], len(labels) - len(np.unique(found))
 
 
 def _labels_by_key(task: DownstreamTask) -> tuple[dict[str | None, str | int], int]:
@@ -223,32 +284,42 @@ def load_pretraining(roles: Roles, schema: Schema | None = None) -> Pretraining:
     HoagError
         If the roles name no table to train on.
     """
-    parts = [_rows(roles, role, schema) for role in roles.pretraining]
-    parts += [_rows(roles, role, schema).without_votes() for role in roles.unlabelled]
+    chosen = schema or roles.source.schema
+    parts = [_rows(roles, role, chosen) for role in roles.pretraining]
+    parts += [_rows(roles, role, chosen).without_votes() for role in roles.unlabelled]
     if not parts:
         raise HoagError(f"{roles.file}: names no [[pretraining]] and no [[unlabelled]] table")
     everyone = concatenate(parts) if len(parts) > 1 else parts[0]
-    keys = roles.source.groups(everyone.ids)
+    everyone = roles.source.grouped(everyone)
+    keys = everyone.group_hashes
     forbidden = {task.name: tested_groups(task, schema) for task in roles.downstream}
-    removed = {name: splits.remove_leaks(keys, groups)[1] for name, groups in forbidden.items()}
     stays, in_all = splits.remove_leaks(keys, frozenset().union(*forbidden.values()))
+    leaking = keys[~stays]
+    removed = {name: splits.remove_leaks(leaking, groups)[1] for name, groups in forbidden.items()}
     say(
         f"{roles.name}: {in_all:,} of {len(everyone):,} galaxies taken out of the training and "
         "validation splits, because downstream tasks are tested on them"
     )
-    return Pretraining(everyone.with_groups(keys).where(stays), removed, in_all)
+    for task in roles.downstream:
+        if task.may_leak:
+            say(f"{roles.name}: galaxies that task '{task.name}' is tested on may be trained on, "
+                "as its may_leak says; its results say nothing of new galaxies")  # fmt: skip
+    return Pretraining(everyone.where(stays) if in_all else everyone, removed, in_all)
 
 
-def _rows(roles: Roles, role: TableRole, schema: Schema | None) -> Galaxies:
-    galaxies = _joined(roles.source, role.tables, schema)
+def _rows(roles: Roles, role: TableRole, schema: Schema) -> Galaxies:
+    galaxies = roles.source.galaxies(role.tables, schema)
     if not role.where:
         return galaxies
     names = ", ".join(path.name for path in role.tables)
-    return galaxies.where(rows_where(galaxies.table, role.where, names))
+    table = galaxies.select(list(dict.fromkeys(term.column for term in role.where)))
+    return galaxies.where(rows_where(table, role.where, names))
 
 
 def tested_groups(task: DownstreamTask, schema: Schema | None = None) -> frozenset[str]:
     """Groups of a task that must not be trained on: its test half, or all if it keeps them out."""
+    if task.may_leak:
+        return frozenset()
     keys = load_downstream(task, schema).keys
     if task.keep_out:
         return frozenset(keys.tolist())

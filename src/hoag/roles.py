@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hoag.catalogue import column_names, require_columns
+from hoag.catalogue import require_columns
 from hoag.conditions import Condition, parse_conditions
 from hoag.errors import HoagError
 from hoag.role_tables import Downstream as Downstream
@@ -72,6 +72,8 @@ class DownstreamTask:
         Fresh cuts into folds of a "repeated" task; 0: as many as the protocol's settings say.
     keep_out
         Whether all of its galaxies, not the test half alone, stay out of pretraining.
+    may_leak
+        Whether its tested galaxies may be trained on; results then say nothing of new galaxies.
     description
         A sentence for the report.
     """
@@ -88,6 +90,7 @@ class DownstreamTask:
     split: str
     repeats: int
     keep_out: bool
+    may_leak: bool
     description: str
     source: Tables = field(repr=False, compare=False)
 
@@ -145,8 +148,8 @@ def read_roles(
         file=path,
         name=top.text("name", folder.resolve().name),
         description=top.text("description", ""),
-        pretraining=tuple(_table_role(e, folder) for e in top.entries("pretraining")),
-        unlabelled=tuple(_table_role(e, folder) for e in top.entries("unlabelled")),
+        pretraining=tuple(_table_role(e, folder, source) for e in top.entries("pretraining")),
+        unlabelled=tuple(_table_role(e, folder, source) for e in top.entries("unlabelled")),
         downstream=tuple(_task(e, folder, source) for e in top.entries("downstream")),
         source=source,
     )
@@ -182,12 +185,12 @@ def _all_tables(roles: Roles) -> tuple[Path, ...]:
     return tuple(dict.fromkeys([*trained, *judged]))
 
 
-def _table_role(entry: Entry, folder: Path) -> TableRole:
+def _table_role(entry: Entry, folder: Path, source: Tables) -> TableRole:
     entry.only("table", "where")
     tables = entry.paths("table", folder)
     role = TableRole(tables, parse_conditions(entry.text("where", ""), entry.where))
     for table in tables:
-        require_columns(column_names(table), ["id_str", *_columns(role.where)], str(table))
+        require_columns(source.columns(table), ["id_str", *_columns(role.where)], str(table))
     return role
 
 
@@ -198,13 +201,14 @@ def _columns(conditions: Sequence[Condition]) -> list[str]:
 def _task(entry: Entry, folder: Path, source: Tables) -> DownstreamTask:
     entry.only(
         "name", "labels", "images", "key", "label", "classes", "where", "balance", "protocol",
-        "split", "repeats", "keep_out", "description",
+        "split", "repeats", "keep_out", "may_leak", "description",
     )  # fmt: skip
     labels = entry.paths("labels", folder)
     protocol = entry.choice("protocol", PROTOCOLS, "halves")
     split = entry.choice("split", ("", "train", "val", "test"), "")
     # Every galaxy of a repeated task is tested in some fold.
-    must_keep_out = protocol == "repeated" and split != "test"
+    may_leak = entry.truth("may_leak", False)
+    must_keep_out = protocol == "repeated" and split != "test" and not may_leak
     task = DownstreamTask(
         name=entry.text("name"),
         labels=labels,
@@ -218,9 +222,15 @@ def _task(entry: Entry, folder: Path, source: Tables) -> DownstreamTask:
         split=split,
         repeats=entry.count("repeats"),
         keep_out=entry.truth("keep_out", must_keep_out),
+        may_leak=may_leak,
         description=entry.text("description", ""),
         source=source,
     )
+    if task.may_leak and task.keep_out:
+        raise HoagError(
+            f"{entry.where}: keep_out keeps its galaxies out of pretraining and may_leak lets them "
+            "in; choose one"
+        )
     if must_keep_out and not task.keep_out:
         raise HoagError(
             f"{entry.where}: with protocol 'repeated' every galaxy is tested, so keep_out cannot "
@@ -228,7 +238,7 @@ def _task(entry: Entry, folder: Path, source: Tables) -> DownstreamTask:
         )
     for table in task.labels:
         wanted = [task.key, task.label, *_columns(task.where)]
-        require_columns(column_names(table), wanted, str(table))
+        require_columns(source.columns(table), wanted, str(table))
     for table in task.images:
-        require_columns(column_names(table), ["id_str", task.key], str(table))
+        require_columns(source.columns(table), ["id_str", task.key], str(table))
     return task

@@ -6,7 +6,6 @@ on the sky, else the galaxy alone. Its blake2b-64 hash, unsalted, gives a fracti
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,13 @@ import numpy.typing as npt
 from hoag.catalogue import require_columns
 from hoag.console import say
 from hoag.errors import HoagError
+from hoag.hashes import Hashes, are_in, hash_of, hashes_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Texts = npt.NDArray[np.str_] | npt.NDArray[np.object_] | Sequence[str]
+Keys = Texts | Hashes
 
 SPLITS = ("train", "val", "test")
 TRAIN, VALIDATION = 0.7, 0.1  # the rest, 20 %, is the test split
@@ -29,23 +30,24 @@ SKY_RADIUS = 5.0  # arcsec: more than catalogues disagree on a galaxy's centre, 
 
 def fraction_of(key: str) -> float:
     """Place of a group in [0, 1): its unsalted blake2b-64 hash (UTF-8) over 2**64."""
-    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-    return (int.from_bytes(digest, "big") >> 11) * 2.0**-53  # 53 bits: never rounds up to 1
+    return (hash_of(key) >> 11) * 2.0**-53  # 53 bits: never rounds up to 1
 
 
-def fractions(keys: Texts) -> npt.NDArray[np.float64]:
-    """Fractions of many groups; (n,) float64 in [0, 1)."""
+def fractions(keys: Keys) -> npt.NDArray[np.float64]:
+    """Fractions of many groups, given as text or as (n,) uint64 hashes; (n,) float64 in [0, 1)."""
+    if _are_hashes(keys):
+        return (np.asarray(keys) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return np.fromiter((fraction_of(str(key)) for key in keys), np.float64, len(keys))
 
 
-def split_names(keys: Texts) -> npt.NDArray[np.str_]:
+def split_names(keys: Keys) -> npt.NDArray[np.str_]:
     """Split of each group: "train" (70 %), "val" (10 %) or "test" (20 %); (n,) str."""
     place = fractions(keys)
     edges = np.array([TRAIN, TRAIN + VALIDATION])
     return np.array(SPLITS)[np.searchsorted(edges, place, side="right")]
 
 
-def half_names(keys: Texts) -> npt.NDArray[np.str_]:
+def half_names(keys: Keys) -> npt.NDArray[np.str_]:
     """Half of each group in a downstream task: "train" or "test" (50/50); (n,) str.
 
     The fraction is that of `split_names`, so the train half lies within the 70 % of train.
@@ -53,7 +55,7 @@ def half_names(keys: Texts) -> npt.NDArray[np.str_]:
     return np.where(fractions(keys) < 0.5, "train", "test")
 
 
-def direct_names(keys: Texts) -> npt.NDArray[np.str_]:
+def direct_names(keys: Keys) -> npt.NDArray[np.str_]:
     """Split of each group for the Direct arm, which learns a downstream task end to end.
 
     "train" (40 %) and "val" (10 %) lie in the train half of `half_names`; "test" is its test half,
@@ -208,14 +210,14 @@ def components(n: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def remove_leaks(
-    keys: Texts, forbidden: set[str] | frozenset[str]
+    keys: Keys, forbidden: set[str] | frozenset[str]
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Take galaxies of forbidden groups out of the train and validation splits.
 
     Parameters
     ----------
     keys
-        (n,) group key of each pretraining galaxy.
+        (n,) group key of each pretraining galaxy, or its hash.
     forbidden
         Group keys of downstream galaxies that a model is tested on.
 
@@ -226,6 +228,13 @@ def remove_leaks(
     removed
         How many were taken out of the train and validation splits.
     """
-    leaking = np.fromiter((str(key) in forbidden for key in keys), bool, len(keys))
-    leaking &= split_names(keys) != "test"
+    hashes = np.asarray(keys) if _are_hashes(keys) else hashes_of(map(str, keys))
+    # By hash alone: two groups of one hash would cost a galaxy, and never let one through.
+    leaking = are_in(hashes, hashes_of(forbidden))
+    rows = np.flatnonzero(leaking)
+    leaking[rows] = split_names(hashes[rows]) != "test"
     return ~leaking, int(leaking.sum())
+
+
+def _are_hashes(keys: Keys) -> bool:
+    return isinstance(keys, np.ndarray) and keys.dtype == np.uint64

@@ -47,7 +47,7 @@ def pretrain(job: "Job", galaxies: Galaxies) -> None:
     """Train the arms that learn before they see a downstream label, each on the same galaxies."""
     from hoag.protocol import PRETRAINED_ARMS
 
-    names = split_names(galaxies.groups)
+    names = split_names(galaxies.group_hashes)
     train, validation = (galaxies.where(names == name) for name in ("train", "val"))
     for number, arm in itertools.product(range(job.settings.pretraining_seeds), PRETRAINED_ARMS):
         folder = run_folder(job, arm, number)
@@ -154,7 +154,7 @@ def representations(job: "Job", task: Task, schema: Schema) -> list[tuple[str, p
 def _calibration(job: "Job") -> Galaxies:
     """Give the first training galaxies by key, for BatchNorm's statistics of random weights."""
     everyone = job.pretraining.galaxies
-    train = everyone.where(split_names(everyone.groups) == "train")
+    train = everyone.where(split_names(everyone.group_hashes) == "train")
     return train.take(np.sort(np.argsort(train.keys, kind="stable")[:CALIBRATION]))
 
 

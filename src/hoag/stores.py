@@ -1,9 +1,8 @@
-"""Where the bytes of images are: files beside a table, or columns in memory or mapped from disk."""
+"""Opened places: their images, as files beside a table or as columns, with decoded caches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +15,8 @@ from hoag.pixel_cache import PixelCache, make_cache
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from hoag.records import Records
 
 Rows = npt.NDArray[np.int64]
 
@@ -146,35 +147,49 @@ class ColumnImages:
 
 
 class Store:
-    """Images of one opened place, shared by all the galaxies taken from it, with decoded caches."""
+    """One opened place, shared by all the galaxies taken from it: images, records, decoded caches.
 
-    def __init__(self, images: Images, n: int, name: str):
-        self.images, self.n, self.name = images, n, name
+    Parameters
+    ----------
+    images
+        Its encoded images.
+    records
+        What else is known of each galaxy, row for row.
+    name
+        What it is called in messages.
+    """
+
+    def __init__(self, images: Images, records: Records, name: str):
+        self.images, self.records, self.name = images, records, name
         self._caches: dict[int, PixelCache | None] = {}
         self._lengths: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.records)
 
     def cache(self, size: int) -> PixelCache | None:
         """Give the cache for one size, made when first asked for; None where memory is short."""
         if size not in self._caches:
-            self._caches[size] = make_cache(self.n, size, self.name)
+            self._caches[size] = make_cache(len(self), size, self.name)
         return self._caches[size]
 
-    def decode(self, row: int, id_str: str, size: int | None) -> npt.NDArray[np.uint8]:
+    def decode(self, row: int, size: int | None) -> npt.NDArray[np.uint8]:
         """Decode one image; (height, width, 3) uint8."""
+        (id_str,) = self.records.ids(np.array([row]))
         where = f"galaxy '{id_str}' in {self.images.file(row)}"
         return decode(self.images.content(row), size, where)
 
-    def pixels(self, rows: Rows, ids: Sequence[str], size: int) -> npt.NDArray[np.uint8]:
+    def pixels(self, rows: Rows, size: int) -> npt.NDArray[np.uint8]:
         """Decode images at one size, from the cache where they are; (k, 3, size, size) uint8."""
         cache = self.cache(size)
         if cache is None:
             out = np.empty((len(rows), 3, size, size), np.uint8)
-            for place, row in enumerate(rows):
-                out[place] = _channels_first(self.decode(int(row), ids[place], size))
+            for place, row in enumerate(rows.tolist()):
+                out[place] = _channels_first(self.decode(row, size))
             return out
         for place in cache.missing(rows):
             row = int(rows[place])
-            cache.put(row, _channels_first(self.decode(row, ids[place], size)))
+            cache.put(row, _channels_first(self.decode(row, size)))
         return cache.get(rows)
 
     @property
@@ -183,79 +198,6 @@ class Store:
         if self._lengths is None:
             self._lengths = self.images.lengths()
         return self._lengths
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Images of chosen rows of one or many stores, in a fixed order.
-
-    Attributes
-    ----------
-    stores
-        The stores.
-    store_of, row_of
-        (n,) int64: the store of each image, and its row there.
-    """
-
-    stores: tuple[Store, ...]
-    store_of: Rows
-    row_of: Rows
-
-    @classmethod
-    def of(cls, store: Store) -> Selection:
-        """Select all of one store."""
-        return cls((store,), np.zeros(store.n, np.int64), np.arange(store.n))
-
-    @classmethod
-    def join(cls, parts: Sequence[Selection]) -> Selection:
-        """Put selections one after another; a store that several share stays one."""
-        stores = list(dict.fromkeys(store for part in parts for store in part.stores))
-        numbers = [
-            np.array([stores.index(s) for s in part.stores])[part.store_of] for part in parts
-        ]
-        rows = np.concatenate([part.row_of for part in parts])
-        return cls(tuple(stores), np.concatenate(numbers), rows)
-
-    def take(self, chosen: Rows) -> Selection:
-        """Select some of these, in the order given."""
-        return Selection(self.stores, self.store_of[chosen], self.row_of[chosen])
-
-    def store(self, index: int) -> Store:
-        """Store of one image."""
-        return self.stores[int(self.store_of[index])]
-
-    def decode(self, index: int, id_str: str) -> npt.NDArray[np.uint8]:
-        """Decode one image as it is stored; (height, width, 3) uint8."""
-        return self.store(index).decode(int(self.row_of[index]), id_str, None)
-
-    def pixels(self, chosen: Rows, ids: Sequence[str], size: int) -> npt.NDArray[np.uint8]:
-        """Decode images, given with their ids; (k, 3, size, size) uint8."""
-        stores, rows = self.store_of[chosen], self.row_of[chosen]
-        numbers = np.unique(stores)
-        if len(numbers) == 1:
-            return self.stores[int(numbers[0])].pixels(rows, ids, size)
-        out = np.empty((len(chosen), 3, size, size), np.uint8)
-        for number in numbers:
-            here = np.flatnonzero(stores == number)
-            out[here] = self.stores[int(number)].pixels(
-                rows[here], [ids[int(i)] for i in here], size
-            )
-        return out
-
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Size of each encoded image in bytes; (n,) int64."""
-        lengths = np.zeros(len(self.row_of), np.int64)
-        for number in np.unique(self.store_of):
-            here = self.store_of == number
-            lengths[here] = self.stores[int(number)].lengths[self.row_of[here]]
-        return lengths
-
-    def prepare(self, size: int | None) -> None:
-        """Open the images, and make the caches for one size if it is given."""
-        for number in np.unique(self.store_of):
-            self.stores[int(number)].images.prepare()
-            if size is not None:
-                self.stores[int(number)].cache(size)
 
 
 def _channels_first(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -82,7 +82,8 @@ def train(
     if settings.arm == "direct":
         numbers, classes = _class_numbers(settings, opened, labels)
         opened, numbers = opened.where(numbers >= 0), numbers[numbers >= 0]
-    names = direct_names(opened.groups) if numbers is not None else split_names(opened.groups)
+    keys = opened.group_hashes
+    names = direct_names(keys) if numbers is not None else split_names(keys)
     if numbers is not None:
         say(f"direct: the test half of the labels, {int((names == 'test').sum()):,}, is kept out")
     parts = [np.flatnonzero(names == name) for name in ("train", "val")]
