@@ -6,25 +6,23 @@ one id, one place on the sky or nearly one picture share a group, so that no spl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from hoag import splits
-from hoag.data.mapped import Mapped
+from hoag.data.grouping import join_groups
+from hoag.data.loading import Rows, RowTable, load_rows, numbered, replaced, whole
 from hoag.data.near_duplicates import NearDuplicates, near_duplicates
 from hoag.data.reading import ReadSource
-from hoag.data.resizing import UnitImages, thumbnail_bytes
-from hoag.errors import HoagError
+from hoag.data.resizing import UnitImages
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Rows = npt.NDArray[np.int64]
 SAME_SIMILARITY = 0.9  # of two images with one id and survey, to be one image in two encodings
 
 
@@ -64,21 +62,6 @@ class Joined:
     counts: dict[str, int]
 
 
-@dataclass
-class _Table:
-    """Columns of all rows that have an image, source after source."""
-
-    source: npt.NDArray[np.int16]
-    place: Rows
-    ids: pa.ChunkedArray
-    surveys: pa.ChunkedArray
-    groups: pa.ChunkedArray
-    ra: npt.NDArray[np.float64]
-    dec: npt.NDArray[np.float64]
-    keys: pa.ChunkedArray
-    sizes: Rows
-
-
 def join(
     reads: Sequence[ReadSource], images: Sequence[UnitImages], work: Path
 ) -> tuple[Joined, list[tuple[int, int, str]]]:
@@ -98,7 +81,7 @@ def join(
     unusable
         (source, place, reason) of the rows whose image could not be used.
     """
-    table, unusable, thumbnails = _load(reads, images, work)
+    table, unusable, thumbnails = load_rows(reads, images, work)
     aside = _repeated_ids(table, reads)
     near = near_duplicates(thumbnails)
     leader, why = _same_images(table, near, aside, reads)
@@ -108,90 +91,16 @@ def join(
     galaxy = np.where(leader >= 0, number[leader], -1)
     ids = _unique_ids(table, firsts, reads)
     pairs = _pairs_of_galaxies(near, galaxy)
-    groups, counts = _groups(table, galaxy, firsts, ids, pairs)
+    groups, counts = join_groups(table, galaxy, firsts, ids, pairs)
     joined = Joined(
         table.source, table.place, galaxy, table.sizes, ids, groups, why, aside, pairs, counts
     )
     return joined, unusable
 
 
-def _load(
-    reads: Sequence[ReadSource], images: Sequence[UnitImages], work: Path
-) -> tuple[_Table, list[tuple[int, int, str]], npt.NDArray[np.uint8]]:
-    """Gather the columns that decide, and the thumbnails in one file that is mapped."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    unusable: list[tuple[int, int, str]] = []
-    columns: dict[str, list[Any]] = {name: [] for name in ("source", "place", "key", "size")}
-    texts: dict[str, list[Any]] = {name: [] for name in ("id_str", "survey", "group", "ra", "dec")}
-    path = work / "thumbnails.raw"
-    with path.open("wb") as file:
-        for number, (read, unit_images) in enumerate(zip(reads, images, strict=True)):
-            good_of_source = []
-            for first, unit in unit_images.columns(["image", "key", "thumbnail", "error"]):
-                errors = unit["error"]
-                good = pc.is_null(errors)
-                for k in np.flatnonzero(~good.to_numpy()):
-                    unusable.append((number, first + int(k), errors[int(k)].as_py()))
-                kept = unit.filter(good)
-                for chunk in kept["thumbnail"].chunks:
-                    file.write(_fixed(chunk))
-                good_of_source.append(first + np.flatnonzero(good.to_numpy()))
-                columns["key"].append(kept["key"].combine_chunks())
-                columns["size"].append(pc.binary_length(kept["image"]).to_numpy())
-            places = np.concatenate(good_of_source).astype(np.int64)
-            columns["place"].append(places)
-            columns["source"].append(np.full(len(places), number, np.int16))
-            rows = Mapped(read.rows)
-            for name, parts in texts.items():
-                parts.append(rows.column(name).combine_chunks().take(pa.array(places)))
-    chunked = {name: pa.chunked_array(parts) for name, parts in texts.items()}
-    source = np.concatenate(columns["source"])
-    if not len(source):
-        raise HoagError(f"no image can be used; the first one: {unusable[0][2]}")
-    table = _Table(
-        source, np.concatenate(columns["place"]), chunked["id_str"], chunked["survey"],
-        chunked["group"], _floats(chunked["ra"]), _floats(chunked["dec"]),
-        pa.chunked_array([k for part in columns["key"] for k in _chunks(part)]),
-        np.concatenate(columns["size"]).astype(np.int64),
-    )  # fmt: skip
-    width = thumbnail_bytes()
-    thumbnails = np.memmap(path, np.uint8, mode="r", shape=(len(source), width))
-    return table, unusable, thumbnails
-
-
-def _chunks(array: Any) -> list[Any]:
-    return array.chunks if hasattr(array, "chunks") else [array]
-
-
-def _fixed(chunk: Any) -> bytes | memoryview:
-    """Bytes of a chunk of fixed-size values, without a copy where it is whole."""
-    width = chunk.type.byte_width
-    start = chunk.offset * width
-    return memoryview(chunk.buffers()[1])[start : start + len(chunk) * width]
-
-
-def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    import pyarrow.compute as pc
-
-    values: npt.NDArray[np.float64] = pc.fill_null(column, float("nan")).to_numpy()
-    return values
-
-
-def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """Number the values of a column in order of appearance, -1 where missing; (n,) int64."""
-    import pyarrow.compute as pc
-
-    whole = pc.dictionary_encode(column).combine_chunks()
-    indices = whole.indices if not hasattr(whole, "chunks") else whole.chunk(0).indices
-    codes: npt.NDArray[np.int64] = pc.fill_null(indices, -1).to_numpy(False).astype(np.int64)
-    return codes
-
-
-def _repeated_ids(table: _Table, reads: Sequence[ReadSource]) -> dict[int, str]:
+def _repeated_ids(table: RowTable, reads: Sequence[ReadSource]) -> dict[int, str]:
     """Find rows whose id stands earlier in the same source, or in another of its campaign."""
-    codes = _codes(table.ids)
+    codes = numbered(table.ids)
     origin = _origins(table, reads)
     order = np.lexsort((np.arange(len(codes)), origin, codes))
     same = (codes[order][1:] == codes[order][:-1]) & (origin[order][1:] == origin[order][:-1])
@@ -203,14 +112,14 @@ def _repeated_ids(table: _Table, reads: Sequence[ReadSource]) -> dict[int, str]:
     return aside
 
 
-def _origins(table: _Table, reads: Sequence[ReadSource]) -> npt.NDArray[np.int64]:
+def _origins(table: RowTable, reads: Sequence[ReadSource]) -> npt.NDArray[np.int64]:
     """Number of what gave each row its votes: sources of one campaign count as one; (n,)."""
     names = [read.source.campaign or f"/{read.source.name}" for read in reads]
     return np.array([names.index(name) for name in names])[table.source]
 
 
 def _same_images(
-    table: _Table, near: NearDuplicates, aside: dict[int, str], reads: Sequence[ReadSource]
+    table: RowTable, near: NearDuplicates, aside: dict[int, str], reads: Sequence[ReadSource]
 ) -> tuple[Rows, dict[int, str]]:
     """Give each row the first row of its galaxy, -1 if set aside, and say why they are one.
 
@@ -220,71 +129,78 @@ def _same_images(
     """
     leader = np.arange(len(table.source))
     leader[list(aside)] = -1
-    origin, why = _origins(table, reads), {}
-    candidates = [
-        *((first, row, "same image") for first, row in _equal_keys(table)),
-        *((first, row, "same id") for first, row in _one_id(table, near)),
-    ]
-    members: dict[int, set[int]] = {}
-    for first, row, reason in sorted(candidates, key=lambda c: (c[1], c[2] != "same image", c[0])):
-        if leader[first] < 0 or leader[row] != row or row in members:
-            continue
+    origin = _origins(table, reads)
+    members: dict[int, set[int]] = {}  # what has given votes to a galaxy, by its first row
+    why = {}
+    for rows in _equal_images(table, leader, origin):
+        for head, row in _joined_in_order(rows, origin):
+            members.setdefault(head, {int(origin[head])}).add(int(origin[row]))
+            leader[row], why[row] = head, "same image"
+    for first, row in sorted(_one_id(table, near)):
         head = int(leader[first])
-        here = members.setdefault(head, {int(origin[head])})
-        if int(origin[row]) in here:
+        if head < 0 or leader[row] != row or row in members:
             continue
-        here.add(int(origin[row]))
-        leader[row], why[row] = head, reason
+        here = members.setdefault(head, {int(origin[head])})
+        if int(origin[row]) not in here:
+            here.add(int(origin[row]))
+            leader[row], why[row] = head, "same id"
     return leader, why
 
 
-def _equal_keys(table: _Table) -> list[tuple[int, int]]:
-    """Pairs (first, later row) whose pixels are equal."""
-    codes = _codes(table.keys)
-    order = np.argsort(codes, kind="stable")
-    repeated = np.flatnonzero(codes[order][1:] == codes[order][:-1])
-    pairs = []
-    for k in repeated:
-        start = np.searchsorted(codes[order], codes[order[k]])
-        pairs += [(int(order[j]), int(order[k + 1])) for j in range(int(start), int(k) + 1)]
-    return pairs
+def _equal_images(table: RowTable, leader: Rows, origin: Rows) -> Iterator[Rows]:
+    """Rows of each image that several sources have, pixel by pixel the same."""
+    usable = np.flatnonzero(leader >= 0)
+    keys = numbered(table.keys)[usable]
+    order = np.argsort(keys, kind="stable")
+    cuts = np.flatnonzero(keys[order][1:] != keys[order][:-1]) + 1
+    sizes = np.diff([0, *cuts.tolist(), len(order)])
+    starts = np.cumsum([0, *sizes.tolist()])
+    for k in np.flatnonzero(sizes > 1).tolist():
+        rows = usable[order[starts[k] : starts[k + 1]]]
+        if len(np.unique(origin[rows])) > 1:
+            yield rows
 
 
-def _one_id(table: _Table, near: NearDuplicates) -> list[tuple[int, int]]:
+def _joined_in_order(rows: Rows, origin: Rows) -> Iterator[tuple[int, int]]:
+    """Give each row of an image to the first galaxy that has none of its source; (first, row)."""
+    heads: list[int] = []
+    following: dict[int, int] = {}  # by source: the first galaxy that has no row of it
+    for row in rows.tolist():
+        place = following.get(int(origin[row]), 0)
+        if place == len(heads):
+            heads.append(row)
+        else:
+            yield heads[place], row
+        following[int(origin[row])] = place + 1
+
+
+def _one_id(table: RowTable, near: NearDuplicates) -> list[tuple[int, int]]:
     """Pairs of nearly equal images, at one scale, that have one id and no two surveys."""
     rows = near.rows[(near.similarity >= SAME_SIMILARITY) & (np.abs(near.zoom - 1) < 0.02)]
     if not len(rows):
         return []
-    ids, surveys = _codes(table.ids), _codes(table.surveys)
+    ids, surveys = numbered(table.ids), numbered(table.surveys)
     a, b = rows[:, 0], rows[:, 1]
     one = (ids[a] == ids[b]) & ((surveys[a] == surveys[b]) | (surveys[a] < 0) | (surveys[b] < 0))
     return [(int(first), int(row)) for first, row in rows[one]]
 
 
-def _unique_ids(table: _Table, firsts: Rows, reads: Sequence[ReadSource]) -> pa.StringArray:
+def _unique_ids(table: RowTable, firsts: Rows, reads: Sequence[ReadSource]) -> pa.StringArray:
     """Ids of the galaxies; one that is taken already gets its source's name before it."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    ids = table.ids.take(pa.array(firsts))
-    codes = _codes(ids)
+    ids = whole(table.ids.take(pa.array(firsts)))
+    codes = numbered(ids)
     order = np.argsort(codes, kind="stable")
-    repeated = order[1:][codes[order][1:] == codes[order][:-1]]
-    if not len(repeated):
-        return _whole(ids)
-    names = ids.to_pylist()
-    taken = set(names)
-    for k in np.sort(repeated):
-        name = f"{reads[table.source[firsts[k]]].source.name}/{names[k]}"
-        while name in taken:
+    repeated = np.sort(order[1:][codes[order][1:] == codes[order][:-1]])
+    new: list[str] = []
+    for k, name in zip(repeated.tolist(), ids.take(pa.array(repeated)).to_pylist(), strict=True):
+        name = f"{reads[table.source[firsts[k]]].source.name}/{name}"
+        while name in new or pc.any(pc.equal(ids, name)).as_py():
             name += "'"
-        taken.add(name)
-        names[k] = name
-    return pa.array(names, pa.string())
-
-
-def _whole(column: Any) -> Any:
-    array = column.combine_chunks()
-    return array.chunk(0) if hasattr(array, "chunks") else array
+        new.append(name)
+    return replaced(ids, repeated, new)
 
 
 def _pairs_of_galaxies(near: NearDuplicates, galaxy: Rows) -> NearDuplicates:
@@ -294,67 +210,3 @@ def _pairs_of_galaxies(near: NearDuplicates, galaxy: Rows) -> NearDuplicates:
     ends = np.sort(ends[keep], axis=1)
     _, first = np.unique(ends, axis=0, return_index=True)
     return NearDuplicates(ends[first], near.similarity[keep][first], near.zoom[keep][first])
-
-
-def _groups(
-    table: _Table, galaxy: Rows, firsts: Rows, ids: pa.StringArray, pairs: NearDuplicates
-) -> tuple[pa.StringArray, dict[str, int]]:
-    """Key of the group of each galaxy: the smallest group its rows name, else its smallest id.
-
-    The rule is that of `hoag.splits.group_keys`; only galaxies that are linked are looked at one by
-    one.
-    """
-    import pyarrow as pa
-
-    inside = galaxy >= 0
-    sky = splits.sky_pairs(table.ra, table.dec, where="build")
-    sky = galaxy[sky[inside[sky].all(1)]] if len(sky) else sky
-    links = [pairs.rows, sky, _linked(_codes(table.ids), galaxy)]
-    links.append(_linked(_codes(table.groups), galaxy))
-    edges = np.concatenate(links)
-    component = splits.components(len(firsts), edges[edges[:, 0] != edges[:, 1]])
-    sizes = np.bincount(component)
-    keys = ids.to_pylist() if len(edges) else None
-    counts = {
-        "galaxies_sharing": int((sizes[component] > 1).sum()),
-        "sky_pairs": len(np.unique(np.sort(sky[sky[:, 0] != sky[:, 1]], 1), axis=0)),
-        "near_duplicate_pairs": len(pairs.rows),
-    }
-    named = _named_groups(table, galaxy)
-    if keys is None and not named:
-        return ids, counts
-    smallest: dict[int, tuple[bool, str]] = {}
-    keys = keys or ids.to_pylist()
-    linked = np.flatnonzero((sizes[component] > 1) | np.isin(np.arange(len(firsts)), list(named)))
-    for k in linked.tolist():
-        name = named.get(k)
-        candidate = (name is None, keys[k] if name is None else name)
-        code = int(component[k])
-        smallest[code] = min(candidate, smallest.get(code, candidate))
-    result = list(keys)
-    for k in linked.tolist():
-        result[k] = smallest[int(component[k])][1]
-    return pa.array(result, pa.string()), counts
-
-
-def _linked(codes: Rows, galaxy: Rows) -> Rows:
-    """Pair the galaxies of rows with one code with the first of them; (pairs, 2) int64."""
-    known = np.flatnonzero((codes >= 0) & (galaxy >= 0))
-    order = known[np.argsort(codes[known], kind="stable")]
-    same = codes[order][1:] == codes[order][:-1]
-    return np.stack([galaxy[order[:-1][same]], galaxy[order[1:][same]]], axis=1)
-
-
-def _named_groups(table: _Table, galaxy: Rows) -> dict[int, str]:
-    """Smallest group that the user's tables give for each galaxy."""
-    import pyarrow.compute as pc
-
-    if table.groups.null_count == len(table.groups):
-        return {}
-    found: dict[int, str] = {}
-    for row in np.flatnonzero(pc.is_valid(table.groups).to_numpy()).tolist():
-        number = int(galaxy[row])
-        if number >= 0:
-            name = table.groups[row].as_py()
-            found[number] = min(name, found.get(number, name))
-    return found

@@ -74,8 +74,8 @@ def join_task(
     import pyarrow as pa
 
     labels = _labels(task, schema)
-    by_key = _galaxy_by_key(task, reads, joined)
-    found = np.array([by_key.get(str(key), -1) for key in labels[task.key].to_pylist()], np.int64)
+    keys = labels[task.key].cast(pa.string()).combine_chunks()
+    found = _galaxies_of_keys(task, keys, reads, joined)
     if not (found >= 0).any():
         raise HoagError(
             f"downstream task '{task.name}': no label has a galaxy with an image; column "
@@ -120,31 +120,39 @@ def _labels(task: Task, schema: Schema) -> pa.Table:
     return table.filter(pc.is_valid(table[task.label]))
 
 
-def _galaxy_by_key(task: Task, reads: Sequence[ReadSource], joined: Joined) -> dict[str, int]:
-    """Number of the galaxy by the value of the task's key, in the task's own sources first."""
+def _galaxies_of_keys(
+    task: Task, keys: pa.Array, reads: Sequence[ReadSource], joined: Joined
+) -> npt.NDArray[np.int64]:
+    """Galaxy of each value of the task's key, looked for in the task's own sources first; or -1."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     own = {path.resolve() for path in task.images}
     order = sorted(
         range(len(reads)),
-        key=lambda n: not own & {path.resolve() for path in reads[n].source.tables},
+        key=lambda n: own.isdisjoint(path.resolve() for path in reads[n].source.tables),
     )
-    found: dict[str, int] = {}
+    known = False
+    unique = keys.unique()
+    of_unique = np.full(len(unique), -1)
     for number in order:
         rows = Mapped(reads[number].rows)
         if task.key not in rows.schema.names:
             continue
+        known = True
         here = np.flatnonzero((joined.source == number) & (joined.galaxy >= 0))
-        keys = rows.column(task.key).to_pylist()
-        for place, galaxy in zip(
-            joined.place[here].tolist(), joined.galaxy[here].tolist(), strict=True
-        ):
-            if keys[place] is not None:
-                found.setdefault(str(keys[place]), galaxy)
-    if not found:
+        values = rows.column(task.key).take(pa.array(joined.place[here])).cast(pa.string())
+        place = pc.fill_null(pc.index_in(values, value_set=unique), -1).to_numpy()
+        hits = np.flatnonzero(place >= 0)[::-1]  # of several, the first is kept
+        galaxy = np.full(len(unique), -1)
+        galaxy[place[hits]] = joined.galaxy[here[hits]]
+        of_unique = np.where(of_unique >= 0, of_unique, galaxy)
+    if not known:
         raise HoagError(
             f"downstream task '{task.name}': no source of galaxies has a column '{task.key}'; "
             f"there are {list_names([read.source.name for read in reads])}"
         )
-    return found
+    return of_unique[pc.index_in(keys, value_set=unique).to_numpy(False)]
 
 
 def _one_label_a_galaxy(

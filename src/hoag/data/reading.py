@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hoag.catalogue import list_names
 from hoag.console import progress, say
@@ -112,6 +111,7 @@ def _parts_of_tables(
     source: Source, schema: Schema, writer: _Writer
 ) -> Iterator[tuple[VotesPart, int]]:
     """Read table after table; gives each part with the row its table starts at."""
+    known: dict[str, str] | None = None
     for table in source.tables:
         start = writer.rows
         writer.starts.append(start)
@@ -128,13 +128,18 @@ def _parts_of_tables(
             reader, parts = None, iterate_table(table)
         for part in parts:
             if source.images is not None or not has_image_bytes(table):
-                part = _with_files(part, source, table)
+                if known is None and "file_loc" not in part.table.column_names:
+                    assert source.images is not None
+                    known = _files_by_id(source.images)
+                part = _with_files(part, known, source, table)
             yield part, start
         if reader is not None:
             writer.note(reader)
 
 
-def _with_files(part: VotesPart, source: Source, table: Path) -> VotesPart:
+def _with_files(
+    part: VotesPart, known: dict[str, str] | None, source: Source, table: Path
+) -> VotesPart:
     """Find the image file of each row; rows without one are set aside."""
     import pyarrow as pa
 
@@ -143,9 +148,7 @@ def _with_files(part: VotesPart, source: Source, table: Path) -> VotesPart:
         files = part.table["file_loc"].to_pylist()
         reason = "column 'file_loc' is empty"
     else:
-        assert source.images is not None
-        known = _files_by_id(source.images)
-        files = [known.get(id_str) for id_str in ids]
+        files = [(known or {}).get(id_str) for id_str in ids]
         reason = f"no image file named '{{}}' in {source.images}"
     has = np.array([bool(name) for name in files])
     aside = [
@@ -158,22 +161,17 @@ def _with_files(part: VotesPart, source: Source, table: Path) -> VotesPart:
     return VotesPart(kept.filter(pa.array(has)), part.rows[has], [*part.set_aside, *aside])
 
 
-_FILES: dict[Path, dict[str, str]] = {}
-
-
 def _files_by_id(folder: Path) -> dict[str, str]:
     """Image files of a folder by their stem, relative to it."""
-    if folder not in _FILES:
-        found: dict[str, str] = {}
-        for path in image_files(folder):
-            name = str(path.relative_to(folder))
-            if found.setdefault(stem(path), name) != name:
-                raise HoagError(
-                    f"{folder}: both {found[stem(path)]} and {name} could be the image of "
-                    f"'{stem(path)}'; rename or remove one, or give a column file_loc"
-                )
-        _FILES[folder] = found
-    return _FILES[folder]
+    found: dict[str, str] = {}
+    for path in image_files(folder):
+        name = str(path.relative_to(folder))
+        if found.setdefault(stem(path), name) != name:
+            raise HoagError(
+                f"{folder}: both {found[stem(path)]} and {name} could be the image of "
+                f"'{stem(path)}'; rename or remove one, or give a column file_loc"
+            )
+    return found
 
 
 def _parts_of_files(source: Source) -> Iterator[tuple[VotesPart, int]]:
@@ -301,8 +299,3 @@ def _write_aside(aside: list[Any], path: Path) -> None:
     columns = list(zip(*aside, strict=True)) or [()] * len(kinds)
     arrays = [pa.array(c, kind) for c, kind in zip(columns, kinds.values(), strict=True)]
     pq.write_table(pa.table(arrays, names=list(kinds)), path)
-
-
-def table_starts(read: ReadSource) -> npt.NDArray[np.int64]:
-    """Row of the source at which each of its tables starts; (tables,) int64."""
-    return np.array(read.record["starts"], np.int64)

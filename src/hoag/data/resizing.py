@@ -10,6 +10,7 @@ import hashlib
 import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -113,7 +114,22 @@ def run_parallel(function: Any, jobs: Sequence[tuple[Any, ...]], workers: int) -
 
     with parallel_config("loky", inner_max_num_threads=1):
         pool = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-        return pool(delayed(_while_parent_lives)(os.getpid(), function, job) for job in jobs)
+        done = pool(delayed(_while_parent_lives)(os.getpid(), function, job) for job in jobs)
+        return _as_sentence(done)
+
+
+def _as_sentence(results: Iterator[Any]) -> Iterator[Any]:
+    from joblib.externals.loky.process_executor import (  # type: ignore[import-untyped]
+        TerminatedWorkerError,
+    )
+
+    try:
+        yield from results
+    except TerminatedWorkerError:
+        raise HoagError(
+            "a process was ended by the system, most likely for want of memory; the same command "
+            "goes on, with --workers 1 in less memory"
+        ) from None
 
 
 def _while_parent_lives(parent: int, function: Any, job: tuple[Any, ...]) -> Any:
@@ -154,10 +170,9 @@ def _bytes_of_unit(unit: Unit, numbers: Any) -> Iterator[bytes | None]:
     """Read the image column of a unit's row groups, a batch at a time, and give the rows wanted."""
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     place = unit.group_start
-    with pq.ParquetFile(unit.table, pre_buffer=False) as file:
+    with _parquet(unit.table) as file:
         for batch in file.iter_batches(_BATCH, row_groups=list(unit.groups), columns=["image"]):
             stop = place + batch.num_rows
             a, b = np.searchsorted(numbers, [place, stop])
@@ -169,6 +184,18 @@ def _bytes_of_unit(unit: Unit, numbers: Any) -> Iterator[bytes | None]:
             if stop > numbers[-1]:
                 return
             place = stop
+
+
+@contextmanager
+def _parquet(path: Path | None) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise HoagError(f"{path}: its images cannot be read ({error}); fetch it again") from None
 
 
 def _image(
