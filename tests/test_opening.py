@@ -52,6 +52,50 @@ def test_a_table_with_image_files_beside_it(tmp_path, suffix, monkeypatch):
     assert not galaxies.labelled.any()
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".fits", ".vot", ".parquet"])
+def test_a_folder_with_one_table_that_names_image_files(tmp_path, suffix):
+    path = make_folder(tmp_path / "own", suffix)
+    write_table(pa.table({"id_str": ["0001"], "truth": [1]}), tmp_path / "own" / "truth.csv")
+    galaxies, table = hoag.open(tmp_path / "own"), hoag.open(path)
+    assert galaxies.ids == table.ids and galaxies.hash == table.hash
+    assert (galaxies[2].image == table[2].image).all()
+
+
+def pictures(folder, *names):
+    for n, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(encode_jpeg(image(n)))
+
+
+def test_a_folder_of_images_alone_is_named_by_its_files(tmp_path):
+    pictures(tmp_path, "b.jpg", "a/0123.JPEG", "c.d.png", ".hidden.jpg", ".git/x.jpg")
+    (tmp_path / "notes.txt").write_text("not an image")
+    galaxies = hoag.open(tmp_path)
+    assert galaxies.ids == ["0123", "b", "c.d"]
+    assert galaxies.table["file_loc"].to_pylist() == ["a/0123.JPEG", "b.jpg", "c.d.png"]
+    assert np.abs(galaxies[1].image.astype(int) - image(0)).max() <= 8
+    assert galaxies.pixels([0, 2], 16).any() and not galaxies.labelled.any()
+
+
+def test_images_of_one_name_in_two_folders_are_named_by_their_paths(tmp_path):
+    pictures(tmp_path, "north/1.jpg", "south/1.jpg", "2.jpg")
+    assert hoag.open(tmp_path).ids == ["2", "north/1", "south/1"]
+    pictures(tmp_path, "north/1.png")
+    with pytest.raises(HoagError, match="'north/1.jpg' and 'north/1.png' would both be galaxy"):
+        hoag.open(tmp_path)
+
+
+def test_a_folder_whose_table_names_no_image_is_not_guessed_at(tmp_path):
+    pictures(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "t.csv").write_text("id_str,x\n1,2\n")
+    with pytest.raises(HoagError, match="'t.csv' has no column 'file_loc' that says which image"):
+        hoag.open(tmp_path)
+    for name in ("u.csv", "v.csv"):
+        (tmp_path / name).write_text("id_str,file_loc\n1,1.jpg\n")
+    with pytest.raises(HoagError, match="'u.csv', 'v.csv' all name image files; open one of them"):
+        hoag.open(tmp_path)
+
+
 def test_absolute_paths_and_another_id_column(tmp_path):
     make_folder(tmp_path / "own")
     path = tmp_path / "elsewhere.csv"

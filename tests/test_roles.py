@@ -8,9 +8,11 @@ import pytest
 
 import hoag
 from hoag import HoagError
+from hoag.arrow_copy import make_copies
 from hoag.catalogue import write_table
 from hoag.conditions import parse_conditions, rows_where
 from hoag.galaxies import write_galaxies
+from hoag.role_tables import Tables
 from hoag.roles import load_downstream, load_pretraining, read_roles
 from hoag.splits import half_names, split_names
 
@@ -126,6 +128,26 @@ def test_a_repeated_task_and_one_kept_out_are_trained_on_nowhere(folder):
         roles(folder, BASE + KINDS + "keep_out = false")
 
 
+@pytest.mark.parametrize("task", [RINGS, KINDS])
+def test_what_may_leak_is_trained_on_and_said(folder, task, capsys):
+    found = roles(folder, BASE + task + "may_leak = true")
+    pretraining = load_pretraining(found)
+    (name,) = pretraining.removed
+    assert pretraining.removed == {name: 0} and len(pretraining.galaxies) == 700
+    assert set(load_downstream(found.task(name)).galaxies.ids) <= set(pretraining.galaxies.ids)
+    assert f"task '{name}' is tested on may be trained on" in capsys.readouterr().err
+    with pytest.raises(HoagError, match="keep_out keeps .* and may_leak lets them in; choose one"):
+        roles(folder, BASE + task + "may_leak = true\nkeep_out = true")
+
+
+def test_of_two_tasks_only_the_one_that_says_so_leaks(folder):
+    other = RINGS.replace('"rings"', '"leaky"', 1) + "may_leak = true"
+    both = load_pretraining(roles(folder, BASE + RINGS + other))
+    alone = load_pretraining(roles(folder, BASE + RINGS))
+    assert both.removed == {"rings": alone.removed["rings"], "leaky": 0}
+    assert both.galaxies.ids == alone.galaxies.ids
+
+
 def test_a_task_on_the_test_split_takes_nothing_out(folder):
     found = roles(folder, BASE + KINDS + 'split = "test"')
     loaded, pretraining = load_downstream(found.task("kinds")), load_pretraining(found)
@@ -162,6 +184,66 @@ def test_a_users_group_column_spans_tables(folder, tmp_path):
     assert keys.tolist() == field
     with pytest.raises(HoagError, match="group = 'nowhere', but no table has 'nowhere'"):
         load_pretraining(roles(folder, 'group = "nowhere"\n' + BASE + RINGS))
+
+
+def built(folder, group="group"):
+    """Shards as a build leaves them: a group column everywhere, every galaxy in one table."""
+    start, random = 0, np.random.default_rng(0)
+    for table, shards in (("labelled", 2), ("unlabelled", 2), ("downstream", 1)):
+        for shard in range(shards):
+            ids = [f"g{n:03d}" for n in range(start, start + 60)]
+            group = [f"p{n // 3}" if n % 2 else None for n in random.permutation(60) + start // 2]
+            votes = {"bar-gz2_yes": [3] * 60} if table != "unlabelled" else {}
+            name = f"{table}-{shard:05d}-of-{shards:05d}.parquet"
+            write_galaxies(galaxies(ids, group=group, **votes), folder / name)
+            start += 60
+    chosen = [f"g{n:03d}" for n in (*range(0, 60), *range(240, 300))]
+    write_table(pa.table({"id_str": chosen, "ring": [n % 2 for n in range(120)]}),
+                folder / "rings.parquet")  # fmt: skip
+
+
+BUILT = """
+[[pretraining]]
+table = "labelled-*.parquet"
+[[unlabelled]]
+table = "unlabelled-*.parquet"
+[[downstream]]
+name = "rings"
+labels = "rings.parquet"
+images = ["labelled-*.parquet", "downstream-*.parquet"]
+label = "ring"
+"""
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_the_group_column_of_a_built_set_is_used_as_it_is(tmp_path, monkeypatch, copied):
+    built(tmp_path)
+    if copied:
+        make_copies(sorted(tmp_path.glob("*-of-*.parquet")))
+    slow = roles(tmp_path, BUILT)  # looks at all tables together
+    expected, tested = load_pretraining(slow), load_downstream(slow.task("rings"))
+    fast = roles(tmp_path, 'group = "group"\n' + BUILT)
+    monkeypatch.setattr(Tables, "_joint_keys", lambda _: pytest.fail("ids put in a dict"))
+    found, loaded = load_pretraining(fast), load_downstream(fast.task("rings"))
+    assert found.galaxies.ids == expected.galaxies.ids
+    assert found.galaxies.groups.tolist() == expected.galaxies.groups.tolist()
+    assert (found.removed, found.removed_in_all) == (expected.removed, expected.removed_in_all)
+    assert 0 < found.removed_in_all < 120
+    assert loaded.keys.tolist() == tested.keys.tolist()
+    assert loaded.galaxies.ids == tested.galaxies.ids and (loaded.labels == tested.labels).all()
+    assert found.galaxies.labelled.sum() == (np.array(found.galaxies.ids) < "g120").sum()
+    with_image = [store.name for store in found.galaxies._images.stores]
+    assert len(with_image) == 2  # shards of one table are one store, shared with the task
+    assert loaded.galaxies._images.stores[0] is found.galaxies._images.stores[0]
+
+
+def test_a_galaxy_in_two_tables_is_grouped_over_both(tmp_path):
+    write_galaxies(galaxies(["a", "b"], group=["G", "H"]), tmp_path / "one.parquet")
+    write_galaxies(galaxies(["b", "c"], group=["I", "I"]), tmp_path / "two.parquet")
+    text = 'group = "group"\n[[pretraining]]\ntable = "one.parquet"\n[[downstream]]\nname = "t"\n'
+    write_table(pa.table({"id_str": ["b", "c"], "x": [0, 1]}), tmp_path / "x.csv")
+    found = roles(tmp_path, text + 'labels = "x.csv"\nimages = "two.parquet"\nlabel = "x"')
+    assert load_downstream(found.task("t")).keys.tolist() == ["H", "H"]
 
 
 def test_unlabelled_tables_give_no_votes_and_conditions_choose_rows(folder):

@@ -32,7 +32,7 @@ from hoag.memory import in_words
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_IMAGES, _ROWS = 256, 1 << 15  # read and written together: images, and rows of the other columns
+_IMAGES, _ROWS = 256, 1 << 14  # read and written together: images, and rows of the other columns
 
 
 def beside(shard: Path) -> Path:
@@ -92,9 +92,10 @@ def write_copies(shards: Sequence[Path], places: Sequence[Path], id_column: str)
     say(f"{first}{more}: writing the Arrow copy for random access, {in_words(size)}, once")
     for shard, place in progress(wanted, "writing Arrow copies", unit="file"):
         try:
-            _write_copy(shard, place, id_column)
-        except HoagError:
             # Another process of the same run may have put the same copy there meanwhile.
+            if open_copy(place, shard, id_column) is None:
+                _write_copy(shard, place, id_column)
+        except HoagError:
             if open_copy(place, shard, id_column) is None:
                 raise
 

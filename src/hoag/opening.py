@@ -187,7 +187,7 @@ def open_shards(
         places = [beside(shard) for shard in shards]
     else:
         places = [arrow] if len(shards) == 1 else [arrow / shard.stem for shard in shards]
-    name = str(shards[0]) if len(shards) == 1 else str(shards[0].parent)
+    name = str(shards[0]) if len(shards) == 1 else f"{os.path.commonprefix(shards)}*"
     copies = open_copies(shards, places, id_column)
     if copies is None and _is_large(shards) and can_write(places[0]):
         write_copies(shards, places, id_column)  # first: the table would not fit in memory

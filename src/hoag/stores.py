@@ -175,9 +175,12 @@ class Store:
 
     def decode(self, row: int, size: int | None) -> npt.NDArray[np.uint8]:
         """Decode one image; (height, width, 3) uint8."""
-        (id_str,) = self.records.ids(np.array([row]))
-        where = f"galaxy '{id_str}' in {self.images.file(row)}"
-        return decode(self.images.content(row), size, where)
+        content = self.images.content(row)
+        try:
+            return decode(content, size)
+        except HoagError:  # looking up names beforehand would slow down every image
+            (id_str,) = self.records.ids(np.array([row]))
+            return decode(content, size, f"galaxy '{id_str}' in {self.images.file(row)}")
 
     def pixels(self, rows: Rows, size: int) -> npt.NDArray[np.uint8]:
         """Decode images at one size, from the cache where they are; (k, 3, size, size) uint8."""
