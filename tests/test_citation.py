@@ -7,7 +7,7 @@ import pytest
 
 import hoag
 from hoag import HoagError
-from hoag.citation import cite
+from hoag.citation import cite, reference
 from hoag.schema import load_schema
 
 ROOT = Path(__file__).parents[1]
@@ -100,3 +100,9 @@ def test_citation_file_and_changelog_know_this_version():
     assert "cff-version: 1.2.0" in citation
     assert f"version: {hoag.__version__}\n" in citation
     assert hoag.__version__ in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_one_reference_is_one_line_and_plain_words_stay():
+    assert reference("hart2016gz2").startswith("Hart et al. (2016). Galaxy Zoo")
+    assert "\n" not in reference("hart2016gz2")
+    assert reference("Doe (2020). Rings") == "Doe (2020). Rings"

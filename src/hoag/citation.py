@@ -56,6 +56,12 @@ def cite(campaigns: str | Path | Sequence[str | Path] | None = None, style: str 
     return (_bibtex if style == "bibtex" else _text)(entries, others, thanks)
 
 
+def reference(key: str) -> str:
+    """Give a reference in one line, by its key in citations.toml; other words stay as they are."""
+    entry = _references()["paper"].get(key)
+    return key if entry is None else _sentence(entry)
+
+
 @cache
 def _references() -> dict[str, Any]:
     return tomllib.loads((files("hoag") / "citations.toml").read_text(encoding="utf-8"))
