@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hoag.data.mapped import Mapped
 from hoag.data.reading import ReadSource
-from hoag.data.resizing import UnitImages, thumbnail_bytes
+from hoag.data.resizing import UnitImages, thumbnail_shape
 from hoag.errors import HoagError
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def load_rows(
         pa.chunked_array([k for part in columns["key"] for k in _chunks(part)]),
         np.concatenate(columns["size"]).astype(np.int64),
     )  # fmt: skip
-    width = thumbnail_bytes()
-    thumbnails = np.memmap(path, np.uint8, mode="r", shape=(len(source), width))
+    shape = (len(source), *thumbnail_shape())
+    thumbnails = np.memmap(path, np.uint8, mode="r", shape=shape)
     return table, unusable, thumbnails
 
 

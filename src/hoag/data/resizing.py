@@ -210,7 +210,7 @@ def _image(
             raise HoagError(f"{where}: the image is blank, one colour throughout")
     except HoagError as error:
         return None, None, None, str(error)
-    key = hashlib.blake2b(pixels, digest_size=16).digest()
+    key = hashlib.blake2b(pixels.data, digest_size=16).digest()
     return encoded, key, thumbnail(pixels).tobytes(), None
 
 
@@ -238,7 +238,7 @@ def _resized(
 def _batch(made: list[tuple[bytes | None, bytes | None, bytes | None, str | None]]) -> Any:
     import pyarrow as pa
 
-    width = thumbnail_bytes()
+    width = int(np.prod(thumbnail_shape()))
     kinds = (pa.binary(), pa.binary(16), pa.binary(width), pa.string())
     columns = zip(*made, strict=True)
     arrays = [pa.array(list(c), kind) for c, kind in zip(columns, kinds, strict=True)]
@@ -246,9 +246,9 @@ def _batch(made: list[tuple[bytes | None, bytes | None, bytes | None, str | None
 
 
 @lru_cache
-def thumbnail_bytes() -> int:
-    """Size of one thumbnail."""
-    return int(thumbnail(np.zeros((128, 128, 3), np.uint8)).nbytes)
+def thumbnail_shape() -> tuple[int, ...]:
+    """Shape of one thumbnail, whatever the image's size."""
+    return thumbnail(np.zeros((128, 128, 3), np.uint8)).shape
 
 
 class UnitImages:

@@ -232,11 +232,11 @@ def _columns(
     back = np.empty(len(block.number), np.int64)
     back[np.concatenate(order)] = np.arange(len(back))
     every = pa.concat_tables(taken).take(pa.array(back))
-    columns = _first_known(every, block)
-    columns |= _provenance(block, sources, votes, with_votes)
+    joint = _first_known(every, block)
+    joint |= _provenance(block, sources, votes, with_votes)
     if with_votes:
-        columns |= {name: pa.array(votes[:, k]) for k, name in enumerate(sources.answers)}
-    return columns
+        joint |= {name: pa.array(votes[:, k]) for k, name in enumerate(sources.answers)}
+    return joint
 
 
 def _first_known(every: pa.Table, block: _Block) -> dict[str, Any]:
@@ -274,7 +274,7 @@ def _provenance(
     if with_votes:
         campaigns = list(dict.fromkeys(_campaign_of(sources)))
         of_answer = np.array(_campaign_of(sources))
-        has = [votes[:, of_answer == name].any(axis=1) for name in campaigns]
+        has = [np.any(votes[:, of_answer == name], axis=1).tolist() for name in campaigns]
         asked = [
             "+".join(name for name, column in zip(campaigns, has, strict=True) if column[k])
             for k in range(block.count)
