@@ -1,0 +1,164 @@
+"""Images that show the same picture although their bytes differ: another zoom, JPEG, size, stretch.
+
+Candidates are pairs whose light in rings is alike (`thumbnail_rings`), found by hashing so that the
+work grows with the number of images, not its square. Each is then verified on its fine detail
+(`thumbnail_detail`), so that two smooth galaxies on a dark sky are not taken for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from tempfile import TemporaryFile
+
+import numpy as np
+import numpy.typing as npt
+
+from hoag.data.thumbnail_detail import detail_similarity
+from hoag.data.thumbnail_rings import (
+    NUMBERS,
+    SAMPLE,
+    STEP,
+    ZOOMS,
+    describe,
+    learn_descriptor,
+    ring_numbers,
+)
+from hoag.data.thumbnail_search import alike_pictures
+from hoag.errors import HoagError
+
+THUMB = 64  # pixels a side; 4 KiB an image
+SIMILAR = 0.5  # correlation of the detail from which two images show one picture
+BLANK = 1.5  # standard deviation of a thumbnail below which it shows nothing to compare
+_BATCH = 4096
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Pairs of images that show one picture.
+
+    Attributes
+    ----------
+    rows
+        (k, 2) int64, the first less than the second, sorted.
+    similarity
+        (k,) float32, 0.5 to 1: normalised correlation of their fine detail at the best zoom and
+        shift.
+    zoom
+        (k,) float32: width of sky in the first over that in the second; 1 for the same frame.
+    """
+
+    rows: Rows
+    similarity: Floats
+    zoom: Floats
+
+
+def thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Make the small grey picture that images are compared by.
+
+    Parameters
+    ----------
+    pixels
+        (height, width, 3) uint8, any size; the centre square is taken.
+
+    Returns
+    -------
+    array
+        (THUMB, THUMB) uint8: 255 times the square root of the light (mean of the three channels
+        over each pixel, 0 to 1), which keeps the faint sky apart.
+    """
+    if pixels.shape[:2] != (2 * THUMB, 2 * THUMB):
+        pixels = _resized(pixels)
+    rows = np.add(pixels[0::2], pixels[1::2], dtype=np.uint16)
+    light = rows[:, 0::2] + rows[:, 1::2]
+    small: npt.NDArray[np.uint8] = _roots()[light[..., 0] + light[..., 1] + light[..., 2]]
+    return small
+
+
+def near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
+    """Find all pairs that show one picture.
+
+    They may differ in JPEG quality, size, brightness and contrast, by a shift of a few pixels, and
+    by a crop about the centre to no less than 0.53 of the width. The result is a pure function of
+    the thumbnails.
+
+    Parameters
+    ----------
+    thumbnails
+        (n, THUMB, THUMB) uint8 of `thumbnail`; a memory map will do, and is read in order, then at
+        the candidates.
+
+    Raises
+    ------
+    HoagError
+        If the array has another shape or type.
+    """
+    if thumbnails.ndim != 3 or thumbnails.shape[1:] != (THUMB, THUMB):
+        raise HoagError(
+            f"thumbnails must be (n, {THUMB}, {THUMB}) uint8, not {thumbnails.shape} "
+            f"{thumbnails.dtype}"
+        )
+    return _verified(thumbnails, _candidates(thumbnails))
+
+
+@cache
+def _roots() -> npt.NDArray[np.uint8]:
+    highest = 12 * 255  # the sum over 2 x 2 pixels of three channels
+    return np.rint(255 * np.sqrt(np.arange(highest + 1) / highest)).astype(np.uint8)
+
+
+def _resized(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    image = Image.fromarray(pixels)
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((2 * THUMB, 2 * THUMB), Image.Resampling.BILINEAR, box=box))
+
+
+def _candidates(thumbnails: npt.NDArray[np.uint8]) -> Rows:
+    """Pairs that look alike in rings: (k, 3) of inner row, outer row, place in the zooms' ladder."""
+    n = len(thumbnails)
+    shows = np.empty(n, bool)
+    for start in range(0, n, _BATCH):
+        block = thumbnails[start : start + _BATCH].reshape(-1, THUMB * THUMB)
+        shows[start : start + _BATCH] = block.std(1, dtype=np.float32) > BLANK
+    kept = np.flatnonzero(shows)
+    if len(kept) < 2:
+        return np.empty((0, 3), np.int64)
+    sample = kept[np.linspace(0, len(kept) - 1, min(SAMPLE, len(kept))).astype(np.int64)]
+    descriptor = learn_descriptor(thumbnails[sample])
+    # 430 bytes an image: on disk, so that two million do not fill the memory.
+    with TemporaryFile() as file:
+        numbers = np.memmap(file, np.float16, "w+", shape=(ZOOMS, len(kept), NUMBERS))
+        for start in range(0, len(kept), _BATCH):
+            rings = ring_numbers(thumbnails[kept[start : start + _BATCH]])
+            for zoom in range(ZOOMS):
+                numbers[zoom, start : start + _BATCH] = describe(rings, zoom, descriptor)
+        found = alike_pictures(numbers)
+    return np.stack([kept[found.inner], kept[found.outer], found.zoom], axis=1)
+
+
+def _verified(thumbnails: npt.NDArray[np.uint8], pairs: Rows) -> NearDuplicates:
+    """Keep the pairs whose detail is the same, in order."""
+    similarity, zoom = np.empty(len(pairs), np.float32), np.empty(len(pairs), np.float32)
+    pairs = pairs[np.lexsort(pairs[:, [2, 0, 1]].T[::-1])]
+    for start in range(0, len(pairs), _BATCH):
+        part = slice(start, start + _BATCH)
+        inner, outer, place = pairs[part].T
+        similarity[part], zoom[part] = detail_similarity(
+            thumbnails[inner], thumbnails[outer], (-STEP * place).astype(np.float32)
+        )
+    same = similarity >= SIMILAR
+    pairs, similarity, zoom = pairs[same], similarity[same], zoom[same]
+    # Width of sky in the first over the second: the inner one shows less.
+    backwards = pairs[:, 0] > pairs[:, 1]
+    zoom[backwards] = 1 / zoom[backwards]
+    rows = np.sort(pairs[:, :2], axis=1)
+    order = np.lexsort(rows.T[::-1])
+    return NearDuplicates(rows[order], similarity[order], zoom[order])
