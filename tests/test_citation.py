@@ -103,6 +103,6 @@ def test_citation_file_and_changelog_know_this_version():
 
 
 def test_one_reference_is_one_line_and_plain_words_stay():
-    assert reference("hart2016gz2").startswith("Hart et al. (2016). Galaxy Zoo")
+    assert reference("hart2016gz2").startswith("Hart, Ross E. et al. (2016). Galaxy Zoo")
     assert "\n" not in reference("hart2016gz2")
     assert reference("Doe (2020). Rings") == "Doe (2020). Rings"
