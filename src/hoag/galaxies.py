@@ -292,8 +292,15 @@ class Galaxies:
         return digest.hexdigest()
 
 
-def concatenate(parts: Sequence[Galaxies]) -> Galaxies:
+def concatenate(parts: Sequence[Galaxies], *, distinct: bool = False) -> Galaxies:
     """Join galaxies of several stores in order; their ids must differ.
+
+    Parameters
+    ----------
+    parts
+        What to join.
+    distinct
+        Whether the ids are known to differ, so that they are not looked at.
 
     Raises
     ------
@@ -306,7 +313,7 @@ def concatenate(parts: Sequence[Galaxies]) -> Galaxies:
     if any(part.schema.hash != first.schema.hash for part in parts):
         raise HoagError("galaxies with votes by different schemas cannot be joined")
     images = Selection.join([part._images for part in parts])
-    repeat = first_repeat(np.concatenate([part.keys for part in parts]), images.ids)
+    repeat = None if distinct else first_repeat(images.keys(), images.ids)
     if repeat is not None:
         one, other, id_str = repeat
         raise shared_id(id_str, images.store(one).name, images.store(other).name)

@@ -12,6 +12,8 @@ import numpy.typing as npt
 Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 
+_BITS = 20
+
 
 def hash_of(text: str) -> int:
     """Hash a text to a 64-bit unsigned integer (unsalted blake2b of its UTF-8, big-endian)."""
@@ -29,9 +31,15 @@ def are_in(hashes: Hashes, wanted: Hashes) -> npt.NDArray[np.bool_]:
     if len(wanted) == 0:
         return np.zeros(len(hashes), bool)
     ordered = np.sort(wanted)
-    places = np.searchsorted(ordered, hashes)
+    # Most are told by their first bits alone; the search is for the few that are left.
+    begin = np.zeros(1 << _BITS, bool)
+    begin[ordered >> np.uint64(64 - _BITS)] = True
+    found = begin[hashes >> np.uint64(64 - _BITS)]
+    rows = np.flatnonzero(found)
+    places = np.searchsorted(ordered, hashes[rows])
     places[places == len(ordered)] = 0
-    return np.asarray(ordered[places] == hashes)
+    found[rows] = ordered[places] == hashes[rows]
+    return found
 
 
 def first_repeat(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from hoag.schema import Schema
 
-Rows = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.integer[Any]]
+Positions = npt.NDArray[np.int64]
 Votes = npt.NDArray[np.int32]
 
 
@@ -175,7 +176,7 @@ class MappedRecords:
                 out[chosen, answer] = counts
         return out
 
-    def _by_copy(self, rows: Rows) -> Iterator[tuple[int, Rows, Rows]]:
+    def _by_copy(self, rows: Rows) -> Iterator[tuple[int, Positions, Rows]]:
         """Sort rows by copy: its number, positions in `rows`, and rows in the copy."""
         numbers = np.searchsorted(self._starts, rows, side="right") - 1
         for number, chosen in by_number(numbers):
@@ -225,7 +226,7 @@ def shared_id(id_str: str, first: str, second: str) -> HoagError:
     )
 
 
-def by_number(numbers: npt.NDArray[np.integer]) -> Iterator[tuple[int, Rows]]:
+def by_number(numbers: Rows) -> Iterator[tuple[int, Positions]]:
     """Give each number there is, with its positions."""
     counts = np.bincount(numbers)
     present = np.flatnonzero(counts).tolist()
@@ -265,7 +266,7 @@ def joined(
     return pa.concat_tables(chosen, promote_options="permissive").select(list(columns))
 
 
-def in_order(table: pa.Table, places: Rows) -> pa.Table:
+def in_order(table: pa.Table, places: Positions) -> pa.Table:
     """Put rows where they belong: row k of the table goes to places[k]."""
     if np.array_equal(places, np.arange(len(places))):
         return table

@@ -17,7 +17,9 @@ from hoag.conditions import rows_where
 from hoag.console import say
 from hoag.errors import HoagError
 from hoag.galaxies import Galaxies, concatenate, open
+from hoag.hashes import Hashes
 from hoag.opening import open_shards, parquet_columns
+from hoag.task_labels import classes_of, labels_by_key, rows_with_label
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,8 +67,15 @@ class Tables:
 
     def galaxies(self, paths: Sequence[Path], schema: Schema) -> Galaxies:
         """Open tables, or give what was opened before; shards of one table are one store."""
-        parts = [self._open(table, schema) for table in _tables_of(paths)]
-        return parts[0] if len(parts) == 1 else concatenate(parts)
+        return self.join([self._open(table, schema) for table in _tables_of(paths)])
+
+    def join(self, parts: Sequence[Galaxies]) -> Galaxies:
+        """Put galaxies of tables one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        stores = [store for part in parts for store in part._images.stores]
+        apart = len(set(stores)) == len(stores) and self._own_column_says_all
+        return concatenate(parts, distinct=apart)
 
     def _open(self, shards: tuple[Path, ...], schema: Schema) -> Galaxies:
         if (shards, schema.hash) not in self._opened:
@@ -102,11 +111,11 @@ class Tables:
         images = [path for path in self.tables if {"image", "id_str"} <= set(self.columns(path))]
         if not having or len(images) != len(having):
             return False
-        try:
-            self.galaxies(images, self.schema)
-        except HoagError:  # an id in two of them
-            return False
-        return True
+        opened = [self._open(table, self.schema)._images for table in _tables_of(images)]
+        # A hash that is there twice, be it by chance, is for the joint groups to look into.
+        ids = np.concatenate([store.records.keys for part in opened for store in part.stores])
+        ids.sort()
+        return not (ids[1:] == ids[:-1]).any()
 
     def _joint_keys(self) -> dict[str, str]:
         """Group the rows of all tables at once: a galaxy may be in several, under several ids."""
@@ -170,16 +179,16 @@ def load_downstream(task: DownstreamTask, schema: Schema | None = None) -> Downs
         return remembered
     where = f"task '{task.name}'"
     images = task.source.galaxies(task.images, chosen_schema)
-    by_key, unlabelled = _labels_by_key(task)
-    rows, values, lost = _join(images.select([task.key])[task.key], by_key)
+    labelled, unlabelled = labels_by_key(task)
+    rows, values, lost = rows_with_label(images, task.key, labelled)
     galaxies = task.source.grouped(images.take(rows))
     if task.split:
-        inside = splits.split_names(galaxies.groups) == task.split
+        inside = splits.split_names(galaxies.group_hashes) == task.split
         galaxies = galaxies.where(inside)
         values = [value for value, has in zip(values, inside, strict=True) if has]
     if not values:
         raise HoagError(f"{where}: no galaxy has both a label and an image")
-    classes = _classes(values, task.classes, where)
+    classes = classes_of(values, task.classes, where)
     numbers = {value: number for number, value in enumerate(classes)}
     labels = np.array([numbers[value] for value in values], np.int64)
     left_out = [
@@ -211,67 +220,6 @@ def _tables_of(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
     return [tuple(shards) for shards in tables.values()]
 
 
-def _join(
-    keys: pa.ChunkedArray, labels: dict[str | None, str | int]
-) -> tuple[npt.NDArray[np.int64], list[str | int], int]:
-    """Find the rows whose key has a label: rows, their labels, and labels that no row has."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    known = pa.array(list(labels), pa.string())
-    places = pc.index_in(keys.cast(pa.string()), value_set=known, skip_nulls=True)
-    rows = np.flatnonzero(places.is_valid().to_numpy())
-    found = places.take(rows).to_numpy()
-    values = list(labels.values())
-    return rows, [values[place] for place in found.tolist()], len(labels) - len(np.unique(found))
-
-
-def _labels_by_key(task: DownstreamTask) -> tuple[dict[str | None, str | int], int]:
-    """Labels of the rows that meet the conditions, by key, and how many rows had none."""
-    labels: dict[str | None, str | int] = {}
-    missing = 0
-    for path in task.labels:
-        wanted = [task.key, task.label, *(condition.column for condition in task.where)]
-        table = read_table(path, list(dict.fromkeys(wanted)), text=(task.key,))
-        meets = rows_where(table, task.where, str(path))
-        entries = zip(table[task.key].to_pylist(), table[task.label].to_pylist(), strict=True)
-        for row, (key, value) in enumerate(entries):
-            if not meets[row]:
-                continue
-            if value is None or key is None:
-                missing += 1
-                continue
-            if key in labels:
-                raise HoagError(
-                    f"{path}: column '{task.key}', row {row}: '{key}' has two labels; keep one"
-                )
-            labels[key] = _label(value, f"{path}: column '{task.label}', row {row}")
-    return labels, missing
-
-
-def _label(value: Any, where: str) -> str | int:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | int) or (isinstance(value, float) and value.is_integer()):
-        return int(value)
-    raise HoagError(f"{where}: {value!r} is no class; labels are text or whole numbers")
-
-
-def _classes(
-    values: Sequence[str | int], given: Sequence[str | int], where: str
-) -> list[str | int]:
-    found = set(values)
-    if len({isinstance(value, str) for value in found}) > 1:
-        raise HoagError(f"{where}: its labels mix text and numbers")
-    unknown = sorted(str(value) for value in found - set(given))
-    if given and unknown:
-        raise HoagError(f"{where}: label '{unknown[0]}' is not among its classes {list(given)}")
-    classes = list(given) or sorted(found, key=lambda v: (isinstance(v, str), v))
-    if len(found) < 2:
-        raise HoagError(f"{where}: all its galaxies are of one class, {classes[0]!r}")
-    return classes
-
-
 def load_pretraining(roles: Roles, schema: Schema | None = None) -> Pretraining:
     """Open everything there is to train on, without the galaxies that models are tested on.
 
@@ -289,11 +237,11 @@ def load_pretraining(roles: Roles, schema: Schema | None = None) -> Pretraining:
     parts += [_rows(roles, role, chosen).without_votes() for role in roles.unlabelled]
     if not parts:
         raise HoagError(f"{roles.file}: names no [[pretraining]] and no [[unlabelled]] table")
-    everyone = concatenate(parts) if len(parts) > 1 else parts[0]
-    everyone = roles.source.grouped(everyone)
-    keys = everyone.group_hashes
     forbidden = {task.name: tested_groups(task, schema) for task in roles.downstream}
-    stays, in_all = splits.remove_leaks(keys, frozenset().union(*forbidden.values()))
+    everyone = roles.source.grouped(roles.source.join(parts))
+    keys = everyone.group_hashes
+    everything = np.concatenate([np.zeros(0, np.uint64), *forbidden.values()])
+    stays, in_all = splits.remove_leaks(keys, everything)
     leaking = keys[~stays]
     removed = {name: splits.remove_leaks(leaking, groups)[1] for name, groups in forbidden.items()}
     say(
@@ -316,13 +264,20 @@ def _rows(roles: Roles, role: TableRole, schema: Schema) -> Galaxies:
     return galaxies.where(rows_where(table, role.where, names))
 
 
-def tested_groups(task: DownstreamTask, schema: Schema | None = None) -> frozenset[str]:
-    """Groups of a task that must not be trained on: its test half, or all if it keeps them out."""
+def tested_groups(task: DownstreamTask, schema: Schema | None = None) -> Hashes:
+    """Groups of a task that must not be trained on: its test half, or all if it keeps them out.
+
+    Returns
+    -------
+    array
+        (k,) uint64 hashes of their keys.
+    """
+    nothing = np.zeros(0, np.uint64)
     if task.may_leak:
-        return frozenset()
-    keys = load_downstream(task, schema).keys
+        return nothing
+    groups = load_downstream(task, schema).galaxies.group_hashes
     if task.keep_out:
-        return frozenset(keys.tolist())
+        return groups
     if task.protocol == "repeated":  # in the test split, which nothing trains on
-        return frozenset()
-    return frozenset(keys[splits.half_names(keys) == "test"].tolist())
+        return nothing
+    return groups[splits.half_names(groups) == "test"]

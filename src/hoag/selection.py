@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hoag.hashes import Hashes
-from hoag.records import Rows, Votes, by_number, in_order, joined, unified
+from hoag.records import Positions, Rows, Votes, by_number, in_order, joined, unified
 from hoag.stores import Store
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ class Selection:
     store_of
         (n,) int32: the store of each galaxy.
     row_of
-        (n,) int64: its row there.
+        (n,) int32: its row there.
     """
 
     stores: tuple[Store, ...]
     store_of: npt.NDArray[np.int32]
-    row_of: Rows
+    row_of: npt.NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.row_of)
@@ -42,7 +42,7 @@ class Selection:
     @classmethod
     def of(cls, store: Store) -> Selection:
         """Select all of one store."""
-        return cls((store,), np.zeros(len(store), np.int32), np.arange(len(store)))
+        return cls((store,), np.zeros(len(store), np.int32), np.arange(len(store), dtype=np.int32))
 
     @classmethod
     def join(cls, parts: Sequence[Selection]) -> Selection:
@@ -129,7 +129,7 @@ class Selection:
         """Decode images; (k, 3, size, size) uint8."""
         out = np.empty((len(chosen), 3, size, size), np.uint8)
         for store, places, rows in self.take(chosen)._by_store():
-            pixels = store.pixels(rows, size)
+            pixels = store.pixels(rows.astype(np.int64), size)
             if len(places) == len(out):
                 return pixels
             out[places] = pixels
@@ -149,7 +149,7 @@ class Selection:
             if size is not None:
                 store.cache(size)
 
-    def _by_store(self) -> Iterator[tuple[Store, Rows, Rows]]:
+    def _by_store(self) -> Iterator[tuple[Store, Positions, Rows]]:
         """Give each store that has rows here, their positions, and the rows in it."""
         for number, places in by_number(self.store_of):
             yield self.stores[number], places, self.row_of[places]

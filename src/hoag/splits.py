@@ -181,8 +181,10 @@ def groups_of_table(
     if group == "id_str":
         return group_keys(ids)
     if group != "sky":
-        values = table[group].to_pylist()
-        return group_keys(ids, [None if value is None else str(value) for value in values])
+        # Ids are unique, so no more is linked than the rows of one value.
+        values = zip(table[group].to_pylist(), ids, strict=True)
+        named = [name if value is None else str(value) for value, name in values]
+        return np.array(named, dtype=object)
     keys = group_keys(ids, ra=table["ra"].to_numpy(), dec=table["dec"].to_numpy(), where=where)
     joined = len(ids) - len(set(keys.tolist()))
     if joined:
@@ -210,7 +212,7 @@ def components(n: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def remove_leaks(
-    keys: Keys, forbidden: set[str] | frozenset[str]
+    keys: Keys, forbidden: Keys | set[str] | frozenset[str]
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Take galaxies of forbidden groups out of the train and validation splits.
 
@@ -219,7 +221,7 @@ def remove_leaks(
     keys
         (n,) group key of each pretraining galaxy, or its hash.
     forbidden
-        Group keys of downstream galaxies that a model is tested on.
+        Group keys of downstream galaxies that a model is tested on, or their hashes.
 
     Returns
     -------
@@ -228,13 +230,17 @@ def remove_leaks(
     removed
         How many were taken out of the train and validation splits.
     """
-    hashes = np.asarray(keys) if _are_hashes(keys) else hashes_of(map(str, keys))
+    hashes = _hashed(keys)
     # By hash alone: two groups of one hash would cost a galaxy, and never let one through.
-    leaking = are_in(hashes, hashes_of(forbidden))
+    leaking = are_in(hashes, _hashed(forbidden))
     rows = np.flatnonzero(leaking)
     leaking[rows] = split_names(hashes[rows]) != "test"
     return ~leaking, int(leaking.sum())
 
 
-def _are_hashes(keys: Keys) -> bool:
+def _are_hashes(keys: Keys | set[str] | frozenset[str]) -> bool:
     return isinstance(keys, np.ndarray) and keys.dtype == np.uint64
+
+
+def _hashed(keys: Keys | set[str] | frozenset[str]) -> Hashes:
+    return np.asarray(keys) if _are_hashes(keys) else hashes_of(map(str, keys))
