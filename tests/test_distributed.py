@@ -151,3 +151,66 @@ def test_two_processes_train_hybrid_as_one_does(simulated, galaxies, tmp_path):
     for name in ("val/contrastive", "val/supervised"):
         assert float(two[name]) == pytest.approx(float(one[name]), abs=1e-3)
     assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2
+
+
+READER = """
+import json, os, sys
+import hoag
+from hoag.batches import BatchSource, Plan, PlannedRows, load_batches
+from hoag.recipe import BatchSettings
+folder, epochs, workers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+galaxies = hoag.open(folder)
+plan = Plan(galaxies, BatchSettings(size=36), seed=5)
+steps = epochs * len(galaxies) // plan.size
+rows = PlannedRows(plan, 0, steps, rank, world)
+batches = load_batches(BatchSource(galaxies, 16, 5), rows, workers=workers, pin=False)
+read = [[b.ids, int(b.images.long().sum()), b.votes.sum(1).tolist()] for b in batches]
+print(json.dumps(read))
+"""
+
+
+@pytest.mark.parametrize(("world", "workers"), [(3, 0), (2, 2)])
+def test_processes_read_their_own_share_of_the_shards_each_galaxy_once_an_epoch(
+    tmp_path, world, workers
+):
+    """As torchrun numbers them, on one node or many: nothing is shared but the files."""
+    import json
+
+    import hoag
+    from hoag.arrow_copy import make_copies
+    from hoag.galaxies import write_galaxies
+
+    from .made_galaxies import rows
+
+    for shard in range(4):
+        path = tmp_path / f"labelled-{shard:05d}-of-00004.parquet"
+        write_galaxies(rows(45 * shard, 45 * shard + 45), path)
+    make_copies(sorted(tmp_path.glob("*.parquet")))
+    (tmp_path / "dataset.toml").write_text('[[pretraining]]\ntable = "labelled-*.parquet"\n')
+    command = [sys.executable, "-c", READER, str(tmp_path), "2", str(workers)]
+    processes = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"RANK": str(n), "WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1"},
+        )
+        for n in range(world)
+    ]  # fmt: skip
+    shares = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0] * world
+    everyone = hoag.open(tmp_path)
+    assert len(everyone) == 180
+    for epoch in (0, 1):
+        steps = slice(5 * epoch, 5 * epoch + 5)
+        read = [name for share in shares for ids, _, _ in share[steps] for name in ids]
+        assert sorted(read) == sorted(everyone.ids)
+    assert all(len(ids) == 36 // world for share in shares for ids, _, _ in share)
+    orders = [
+        [name for ids, _, _ in shares[0][s] for name in ids] for s in (slice(5), slice(5, 10))
+    ]
+    assert orders[0] != orders[1]
+    row_of = {name: row for row, name in enumerate(everyone.ids)}
+    for ids, pixels, votes in shares[1][:3]:
+        rows_read = [row_of[name] for name in ids]
+        assert int(everyone.pixels(rows_read, 16).astype(int).sum()) == pixels
+        assert everyone.votes_of(rows_read).sum(1).tolist() == votes

@@ -80,6 +80,28 @@ def counts_of(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.int32] | Non
     return None if values is None or _no_counts(values).any() else values.astype(np.int32)
 
 
+def main_campaign(votes: npt.NDArray[np.int32], schema: Schema) -> npt.NDArray[np.int16]:
+    """Find the campaign that gave each galaxy most of its votes.
+
+    Parameters
+    ----------
+    votes
+        (n, answers).
+    schema
+        Says which answers belong to which campaign.
+
+    Returns
+    -------
+    array
+        (n,) int16: place in ``schema.campaigns``, the first of equal ones; -1 without votes.
+    """
+    of_answer = np.array(schema.campaign_of_question)[schema.question_index]
+    belongs = np.stack([of_answer == name for name in schema.campaigns], axis=1)
+    totals = votes @ belongs.astype(np.float64)  # exact: whole numbers far below 2**53
+    found = np.where(totals.any(axis=1), totals.argmax(axis=1), -1)
+    return found.astype(np.int16)
+
+
 def may_be_answer(name: str) -> bool:
     """Tell whether a column may be an answer of some schema: question-campaign_answer."""
     return "_" in name.partition("-")[2] and name.rpartition("_")[2] not in _DERIVED

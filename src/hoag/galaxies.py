@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hoag import splits
+from hoag.answers import main_campaign
 from hoag.catalogue import require_columns
 from hoag.errors import HoagError
+from hoag.galaxy import Galaxy
 from hoag.hashes import first_repeat, hashes_of
 from hoag.records import shared_id
 from hoag.selection import Selection
@@ -28,28 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Galaxies", "Galaxy", "concatenate", "open", "write_galaxies"]
 
 _FEW, _BLOCK = 100_000, 1 << 14  # galaxies: whose table is kept; whose votes are read together
-
-
-@dataclass(frozen=True)
-class Galaxy:
-    """One galaxy.
-
-    Attributes
-    ----------
-    id_str
-        Its id.
-    image
-        (height, width, 3) uint8, as stored.
-    votes
-        (answers,) int32 in the order of the schema; 0 where not asked.
-    row
-        The other columns of its table.
-    """
-
-    id_str: str
-    image: npt.NDArray[np.uint8]
-    votes: npt.NDArray[np.int32]
-    row: dict[str, Any]
 
 
 class Galaxies:
@@ -150,10 +129,10 @@ class Galaxies:
     def _silenced(self) -> npt.NDArray[np.bool_]:
         return np.zeros(len(self), bool) if self._silent is None else self._silent
 
-    def _vote_blocks(self) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
-        """Go through the votes of all, a block at a time, each with its first position."""
+    def _vote_blocks(self) -> Iterator[npt.NDArray[np.int32]]:
+        """Go through the votes of all, a block at a time."""
         for start in range(0, len(self), _BLOCK):
-            yield start, self.votes_of(np.arange(start, min(start + _BLOCK, len(self))))
+            yield self.votes_of(np.arange(start, min(start + _BLOCK, len(self))))
 
     @cached_property
     def labelled(self) -> npt.NDArray[np.bool_]:
@@ -168,20 +147,13 @@ class Galaxies:
     @cached_property
     def _campaign_number(self) -> npt.NDArray[np.int16]:
         """Place of `campaign` in the schema's list, -1 where there is none; (n,) int16."""
-        of_answer = np.array(self.schema.campaign_of_question)[self.schema.question_index]
-        names = list(self.schema.campaigns)
-        belongs = np.stack([of_answer == name for name in names], axis=1).astype(np.float64)
-        numbers = np.full(len(self), -1, np.int16)
-        for start, votes in self._vote_blocks():
-            totals = votes @ belongs  # exact: sums of whole numbers far below 2**53
-            found = np.where(totals.any(axis=1), totals.argmax(axis=1), -1)
-            numbers[start : start + len(votes)] = found
-        return numbers
+        parts = [main_campaign(votes, self.schema) for votes in self._vote_blocks()]
+        return np.concatenate([np.zeros(0, np.int16), *parts])
 
     @property
     def votes_given(self) -> int:
         """How many votes all have together."""
-        return sum(int(votes.sum(dtype=np.int64)) for _, votes in self._vote_blocks())
+        return sum(int(votes.sum(dtype=np.int64)) for votes in self._vote_blocks())
 
     @cached_property
     def groups(self) -> npt.NDArray[np.object_]:
@@ -286,7 +258,7 @@ class Galaxies:
         """Hash of ids, votes and the sizes of the encoded images, alike on every machine."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update("\n".join([*self.schema.columns, "", *self.ids]).encode())
-        for _, votes in self._vote_blocks():
+        for votes in self._vote_blocks():
             digest.update(np.ascontiguousarray(votes, "<i4").tobytes())
         digest.update(self._images.lengths().astype("<i8").tobytes())
         return digest.hexdigest()

@@ -111,14 +111,12 @@ class Selection:
 
     def groups(self) -> Hashes | None:
         """Hashes of column `group`, else of the id; (n,) uint64, None if no store has it."""
-        found = [store.records.groups for store in self.stores]
-        if all(part is None for part in found):
+        if "group" not in self.fields.names:
             return None
         groups = np.empty(len(self), np.uint64)
-        for number, places in by_number(self.store_of):
-            part = found[number]
-            of_store = self.stores[number].records.keys if part is None else part
-            groups[places] = of_store[self.row_of[places]]
+        for store, places, rows in self._by_store():
+            of_store = store.records.groups
+            groups[places] = (store.records.keys if of_store is None else of_store)[rows]
         return groups
 
     def decode(self, index: int) -> npt.NDArray[np.uint8]:

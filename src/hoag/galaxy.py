@@ -1,0 +1,31 @@
+"""One galaxy, taken out of many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Galaxy:
+    """One galaxy.
+
+    Attributes
+    ----------
+    id_str
+        Its id.
+    image
+        (height, width, 3) uint8, as stored.
+    votes
+        (answers,) int32 in the order of the schema; 0 where not asked.
+    row
+        The other columns of its table.
+    """
+
+    id_str: str
+    image: npt.NDArray[np.uint8]
+    votes: npt.NDArray[np.int32]
+    row: dict[str, Any]
