@@ -1,0 +1,207 @@
+"""Fetching a data set by name, id or URL, with its licence and citation kept beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hoag.campaigns import closest
+from hoag.catalogue import list_names
+from hoag.citation import reference
+from hoag.console import say
+from hoag.data.downloads import Fetched, fetch_all, is_current
+from hoag.data.hub import HUB_ID, HubRepo, Listing, Unreachable, hub_repo, list_files
+from hoag.data.parts import RemoteFile, amount
+from hoag.data.patience import Patience
+from hoag.data.registry import CatalogueFile, DataSet, find_set, hub_hosts, list_sets
+from hoag.data.source import Record, read_record, write_source
+from hoag.data.streams import Refused
+from hoag.errors import HoagError
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def get(
+    name: str,
+    out: str | Path,
+    *,
+    files: Sequence[str] | None = None,
+    revision: str | None = None,
+    endpoint: str | None = None,
+    token: str | None = None,
+    sha256: str | None = None,
+    patience: Patience | None = None,
+) -> Path:
+    """Fetch a data set into a folder.
+
+    What was interrupted goes on, what is there already is not fetched again, and nothing is put in
+    its place before its size and checksum (where one is known) agree. The folder also gets
+    SOURCE.md: where it is from, its licence, and whom to cite.
+
+    Parameters
+    ----------
+    name
+        A name of `list_sets`, the id of a data set on the Hugging Face Hub ("user/name"), or the
+        URL of one file.
+    out
+        Folder for it.
+    files
+        Patterns of the files wanted, such as ``"data/test-*"``; those that the registry names if
+        not given, else all.
+    revision
+        Branch, tag or commit on the Hub; the newest if not given.
+    endpoint
+        Another Hub (also HF_ENDPOINT).
+    token
+        Token of the Hub (else that of `hf auth login` or HF_TOKEN).
+    sha256
+        Checksum of the file at a URL.
+    patience
+        How often a server is asked again.
+
+    Returns
+    -------
+    Path
+        The folder that `hoag.open` takes, or the one with the tables.
+
+    Raises
+    ------
+    HoagError
+        If it cannot be had: what is missing and what to do.
+    """
+    patience = patience or Patience()
+    wanted = _resolve(name, sha256)
+    out = Path(out).expanduser()
+    record = read_record(out, wanted)
+    patterns = (files,) if isinstance(files, str) else tuple(files or ())
+    if wanted.hub:
+        place = hub_repo(wanted.hub, endpoint=endpoint, token=token, revision=revision)
+        listing = _listing(place, wanted, record, out, patience)
+        if listing is not None:
+            wanted = replace(wanted, licence=listing.licence or wanted.licence)
+            chosen = _choose(listing.files, patterns or wanted.files, wanted.name)
+            _refuse_mixture(record, listing, out)
+            record = replace(record, source=place.page, revision=listing.commit)
+            try:
+                _fetch(wanted, chosen, out, record, patience)
+            except Refused as error:
+                raise place.refused(error.status, error.code) from None
+    else:
+        for option, value in (("revision", revision), ("endpoint", endpoint)):
+            if value is not None:
+                raise HoagError(f"{name}: is not on the Hub, so leave out '{option}'")
+        remote = [RemoteFile(f.url, f.name, None, f.checksum, wanted.hosts) for f in wanted.urls]
+        _fetch(wanted, _choose(remote, patterns, wanted.name), out, record, patience)
+    return out / wanted.opens
+
+
+def _resolve(name: str, sha256: str | None) -> DataSet:
+    """Find what a name, an id or a URL stands for."""
+    is_url = name.startswith(("https://", "http://"))
+    if sha256 is not None and (not is_url or not _SHA256.fullmatch(sha256)):
+        raise HoagError(
+            f"{name}: sha256 is for a file by URL, 64 hexadecimal digits; not {sha256!r}"
+        )
+    if found := find_set(name):
+        return found
+    if is_url:
+        file = CatalogueFile(name, f"sha256:{sha256.lower()}" if sha256 else "")
+        if not file.name:
+            raise HoagError(f"{name}: names no file; give the address of one")
+        if name.startswith("http:") and not sha256 and urlsplit(name).hostname not in _LOCAL:
+            raise HoagError(
+                f"{name}: http may be changed on its way; use https, or give its sha256"
+            )
+        return DataSet(name=file.name, urls=(file,))
+    if HUB_ID.fullmatch(name):
+        return DataSet(name=name, hub=name, hosts=hub_hosts())
+    hint = closest(name, [one.name for one in list_sets()])
+    raise HoagError(
+        f"{name}: no data set of that name{hint or '; `hoag data get --list` shows them'} (an id "
+        "of the Hub is user/name, an address begins with https://)"
+    )
+
+
+def _listing(
+    place: HubRepo, wanted: DataSet, record: Record, out: Path, patience: Patience
+) -> Listing | None:
+    """Ask the Hub for the files, or give None if it is offline and all is there."""
+    whole = record.complete and all(_is_there(f, out) for f in record.files.values())
+    try:
+        return list_files(place, replace(patience, tries=1) if whole else patience, wanted.hosts)
+    except Unreachable:
+        if not whole:
+            raise
+        say(f"{out}: {wanted.name} is there; the Hub was not asked whether there is a newer one")
+        return None
+    except HoagError as error:
+        if wanted.unconfirmed:
+            raise HoagError(f"{error} ({wanted.unconfirmed})") from None
+        raise
+
+
+def _is_there(fetched: Fetched, out: Path) -> bool:
+    path = out / fetched.path
+    return path.is_file() and path.stat().st_size == fetched.size
+
+
+def _choose(files: Sequence[RemoteFile], patterns: Sequence[str], name: str) -> list[RemoteFile]:
+    """Pick files by patterns; all if there are none. Each but README.md must match one."""
+    for pattern in patterns:
+        if pattern != "README.md" and not any(fnmatchcase(f.path, pattern) for f in files):
+            raise HoagError(
+                f"{name}: no file matches '{pattern}'; it has {list_names([f.path for f in files])}"
+            )
+    return [f for f in files if not patterns or any(fnmatchcase(f.path, p) for p in patterns)]
+
+
+def _refuse_mixture(record: Record, listing: Listing, out: Path) -> None:
+    """Refuse to add to a folder whose files are no longer part of the data set."""
+    gone = sorted(set(record.files) - {file.path for file in listing.files})
+    if gone:
+        raise HoagError(
+            f"{out}: has {list_names(gone, 3)} of revision {record.revision}, gone from the one "
+            "asked for; choose another folder, or ask for that revision"
+        )
+
+
+def _fetch(
+    wanted: DataSet, files: list[RemoteFile], out: Path, record: Record, patience: Patience
+) -> None:
+    """Fetch those files that are not there; keep the record and SOURCE.md in step."""
+    known = record.files
+    todo = [f for f in files if f.path not in known or not is_current(known[f.path], f, out)]
+    for file in todo:
+        if file.path in known and (out / file.path).exists():
+            say(f"{file.path}: differs from what is wanted; fetched again")
+    if not todo:
+        say(f"{out}: {wanted.name} is there already, {amount(_size(record, files))}")
+    else:
+        _announce(wanted, todo, record.source)
+        record = replace(record, complete=False)
+        for fetched in fetch_all(todo, out, own=known.keys(), patience=patience, what=wanted.name):
+            record = replace(record, files=record.files | {fetched.path: fetched})
+            record.write(out)
+        say(f"{out}: {wanted.name} is there, {amount(_size(record, files))}")
+    replace(record, complete=True).write(out)
+    write_source(wanted, record, out)
+
+
+def _size(record: Record, files: Sequence[RemoteFile]) -> int:
+    return sum(record.files[file.path].size for file in files)
+
+
+def _announce(wanted: DataSet, files: Sequence[RemoteFile], source: str) -> None:
+    sizes = [file.size for file in files]
+    size = "" if None in sizes else f", {amount(sum(s or 0 for s in sizes))}"
+    say(f"{wanted.name}: {len(files)} file{'s' * (len(files) > 1)}{size} from {source}")
+    say(f"  licence: {wanted.licence or 'not known; see its page'}")
+    for cited in wanted.cite:
+        say(f"  please cite: {reference(cited)}")
+    if wanted.unconfirmed:
+        say(f"  not confirmed: {wanted.unconfirmed}")
