@@ -4,15 +4,14 @@ The page needs nothing from outside itself. Charts stand in it as SVG, in the pa
 so that they are sharp at any size and follow the reader's light or dark mode.
 """
 
-import base64
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hoag.errors import HoagError
-from hoag.figure_style import ARMS, FAINT, GRID, INK, arm_styles, svg_text
+from hoag.figure_style import arm_styles
 from hoag.files import written_whole
+from hoag.pages import chart, data_uri, page_environment
 
 TEMPLATE = "report.html.j2"
 _METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "auc": "AUC"}
@@ -45,18 +44,12 @@ def write_report(results: Mapping[str, Any], figures: Mapping[str, Any], out: st
     HoagError
         If the results lack a part that the page is about, or a figure is of no known kind.
     """
-    import jinja2
-
     missing = [part for part in ("stamp", "tasks", "caveats") if part not in results]
     if missing:
         raise HoagError(
             f"the results have no {missing[0]!r}; the report needs what results.json has"
         )
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+    environment = page_environment()
     environment.filters |= {"percent": _percent, "points": _points, "number": _number}
     page = environment.get_template(TEMPLATE).render(
         results=results,
@@ -71,7 +64,6 @@ def write_report(results: Mapping[str, Any], figures: Mapping[str, Any], out: st
         settings=list(_flat(results.get("settings", {}))),
         runs=_runs_sentence(results),
         provenance=list(_flat(results["stamp"])),
-        colours={style.colour.lstrip("#"): style.colour for style in ARMS.values()},
     )
     out = Path(out)
     path = out if out.suffix == ".html" else out / "report.html"
@@ -266,28 +258,16 @@ def _embedded(name: str, figure: Any) -> str:
 
     if isinstance(figure, bytes):
         if b"<svg" in figure[:1000]:
-            encoded, kind = base64.b64encode(figure).decode(), "image/svg+xml"
+            kind = "image/svg+xml"
         else:
             kind = next((k for start, k in _SIGNATURES.items() if figure.startswith(start)), "")
-            encoded = base64.b64encode(figure).decode()
         if not kind:
             raise HoagError(f"figure {name!r} is neither PNG, JPEG, WebP nor SVG")
-        source = f"data:{kind};base64,{encoded}"
+        source = data_uri(figure, kind)
         return Markup(f'<img class="picture" alt="{escape(name)}" src="{source}">')
     if not hasattr(figure, "savefig"):
         raise HoagError(f"figure {name!r} is a {type(figure).__name__}; give a Figure or bytes")
-    drawn = _themed(svg_text(figure, salt=name))
-    opening = f'<svg role="img" aria-label="{escape(name)}"'
-    return Markup(drawn.replace("<svg", opening, 1))
-
-
-def _themed(svg: str) -> str:
-    """Let the page decide inks and fonts, so that a chart can be read in dark mode too."""
-    inks = {INK: "ink", FAINT: "faint", GRID: "grid"}
-    inks |= {style.colour: f"c-{style.colour.lstrip('#')}" for style in ARMS.values()}
-    for colour, variable in inks.items():
-        svg = svg.replace(f": {colour}", f": var(--{variable}, {colour})")
-    return re.sub(r"'DejaVu Sans'(, sans-serif)?", "var(--sans)", svg)
+    return chart(figure, name)
 
 
 def _percent(value: float) -> str:
