@@ -14,9 +14,9 @@ from hoag.catalogue import list_names
 from hoag.citation import reference
 from hoag.console import say
 from hoag.data.downloads import Fetched, fetch_all, is_current
-from hoag.data.hub import HUB_ID, HubRepo, Listing, Unreachable, hub_repo, list_files
+from hoag.data.hub import HUB_ID, HubRepo, Listing, hub_repo, list_files
 from hoag.data.parts import RemoteFile, amount
-from hoag.data.patience import Patience
+from hoag.data.patience import GaveUp, Patience
 from hoag.data.registry import CatalogueFile, DataSet, find_set, hub_hosts, list_sets
 from hoag.data.source import Record, read_record, write_source
 from hoag.data.streams import Refused
@@ -134,7 +134,7 @@ def _listing(
     whole = record.complete and all(_is_there(f, out) for f in record.files.values())
     try:
         return list_files(place, replace(patience, tries=1) if whole else patience, wanted.hosts)
-    except Unreachable:
+    except GaveUp:
         if not whole:
             raise
         say(f"{out}: {wanted.name} is there; the Hub was not asked whether there is a newer one")

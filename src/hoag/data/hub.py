@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from hoag._version import __version__
 from hoag.data.parts import RemoteFile
-from hoag.data.patience import PASSING, Interrupted, Patience, asked_to_wait, patiently
+from hoag.data.patience import PASSING, GaveUp, Interrupted, Patience, asked_to_wait, patiently
 from hoag.errors import HoagError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class HubRepo:
             try:
                 return call(self.api())
             except OfflineModeIsEnabled:
-                raise Unreachable(
+                raise GaveUp(
                     f"{self.repo}: HF_HUB_OFFLINE is set, so the Hub is not asked; unset it to "
                     "download or upload"
                 ) from None
@@ -122,10 +122,6 @@ class HubRepo:
         return HoagError(f"{self.repo}: the Hub refuses with status {status}; see {self.page}")
 
 
-class Unreachable(HoagError):
-    """The Hub is not asked, because it was said that there is no network."""
-
-
 @dataclass(frozen=True)
 class Listing:
     """What a data set on the Hub has at one commit."""
@@ -169,11 +165,10 @@ def list_files(place: HubRepo, patience: Patience, hosts: tuple[str, ...] = ()) 
         )
 
     found = place.ask(info, patience)
-    card = found.card_data.to_dict() if found.card_data else {}
     files = [_remote(place, str(found.sha), one, hosts) for one in found.siblings or []]
     files = [file for file in files if file.path != ".gitattributes"]
     files.sort(key=lambda file: file.path)
-    licence = card.get("license", "")
+    licence = getattr(found.card_data, "license", None) or ""
     return Listing(
         str(found.sha), licence if isinstance(licence, str) else ", ".join(map(str, licence)),
         bool(found.private), tuple(files),

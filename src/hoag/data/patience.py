@@ -59,6 +59,10 @@ class Interrupted(Exception):
         self.after, self.anew = after, anew
 
 
+class GaveUp(HoagError):
+    """The server could not be had now; it may be another time."""
+
+
 def asked_to_wait(headers: Mapping[str, str]) -> float | None:
     """Seconds of a Retry-After header, a number or a date; None if there is none to read."""
     text = headers.get("retry-after", "").strip()
@@ -79,18 +83,18 @@ def wait_before(attempt: int, fault: Interrupted, patience: Patience, what: str)
 
     Raises
     ------
-    HoagError
+    GaveUp
         If it was the last attempt, or the server asks for more time than is obeyed.
     """
     if fault.after is not None and fault.after > patience.obeyed:
-        raise HoagError(
+        raise GaveUp(
             f"{what}: {fault}; the server asks to be left alone for {fault.after:.0f} s, so repeat "
             "the command then (what was received is kept)"
         )
     if attempt >= patience.tries:
-        raise HoagError(
-            f"{what}: {fault}, {attempt} times in a row; check the network and repeat the command "
-            "(what was received is kept)"
+        raise GaveUp(
+            f"{what}: {fault}; given up after {attempt} {'try' if attempt == 1 else 'tries'}, so "
+            "check the network and repeat the command (what was received is kept)"
         )
     own = min(patience.longest, patience.wait * 2 ** (attempt - 1))
     seconds = own if fault.after is None else fault.after
@@ -103,7 +107,7 @@ def patiently(ask: Callable[[], T], patience: Patience, what: str) -> T:
 
     Raises
     ------
-    HoagError
+    GaveUp
         As `wait_before`.
     """
     attempt = 0

@@ -37,9 +37,8 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """Write it to download.json."""
-        content = asdict(self) | {
-            "files": [asdict(self.files[path]) for path in sorted(self.files)]
-        }
+        content = asdict(self)
+        content["files"] = [content["files"][path] for path in sorted(self.files)]
         write_json(folder / RECORD, content)
 
 
