@@ -169,7 +169,10 @@ class MappedRecords:
         out = np.zeros((len(rows), self._width), np.int32)
         for number, chosen, own in self._by_copy(rows):
             copy, shared = self._copies[number], self._of_copy[number]
-            out[chosen[:, None], shared.answers] = copy.votes[own[:, None], shared.columns]
+            if shared.all_answers:
+                out[chosen] = copy.votes[own]
+            elif len(shared.columns):
+                out[chosen[:, None], shared.answers] = copy.votes[own][:, shared.columns]
             for name, answer in shared.others:
                 counts = counts_of(copy.table[name].take(own))
                 assert counts is not None, name  # checked when it was opened
@@ -197,12 +200,14 @@ class _Shared(NamedTuple):
     """Answers of a schema that a copy has.
 
     `columns` of its votes are these `answers`; `others` are read from its table, as their names are
-    none that were taken for answers when the copy was made.
+    none that were taken for answers when the copy was made. `all_answers`: the votes are those of
+    the schema as they stand.
     """
 
     columns: Rows
     answers: Rows
     others: list[tuple[str, int]]
+    all_answers: bool
 
 
 def _shared_answers(copy: Copy, schema: Schema) -> _Shared:
@@ -216,7 +221,8 @@ def _shared_answers(copy: Copy, schema: Schema) -> _Shared:
         votes_from_table(copy.table.select(wanted), schema, str(copy.shard))
     pairs = np.array([(place[name], n) for n, name in answers if name in place], np.int64)
     pairs = pairs.reshape(-1, 2)
-    return _Shared(pairs[:, 0], pairs[:, 1], others)
+    as_they_stand = list(copy.answers) == list(schema.columns)
+    return _Shared(pairs[:, 0], pairs[:, 1], others, as_they_stand)
 
 
 def shared_id(id_str: str, first: str, second: str) -> HoagError:
