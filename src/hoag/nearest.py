@@ -1,0 +1,188 @@
+"""Which vectors are nearest a query: exact by one pass over all, or approximate by an index.
+
+Similarity is the cosine between standardised vectors (see `hoag.half_vectors`), in [-1, 1]. Exact
+search makes a block of rows float32, multiplies it with the queries and keeps the best so far, so
+that its memory does not grow with the table and its speed is that of reading it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoag.console import say
+from hoag.errors import HoagError
+from hoag.half_vectors import Floats, Ints, Vectors
+
+MANY = 20_000_000
+"""Galaxies beyond which search is approximate unless asked otherwise: exact takes seconds there."""
+
+_QUERIES, _DEPTH = 100, 50  # an index is judged on so many queries, by their nearest so many
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The rows nearest each query, nearest first.
+
+    Attributes
+    ----------
+    rows
+        (queries, k) int64; -1 where there are not so many.
+    similarities
+        (queries, k) float32 cosines; -inf there.
+    """
+
+    rows: Ints
+    similarities: Floats
+
+
+def units(numbers: NDArray[np.floating]) -> Floats:
+    """Scale vectors (k, dim) to length 1; zeros stay zeros."""
+    wide = np.asarray(numbers, np.float32)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    return np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
+
+
+def nearest(
+    vectors: Vectors, queries: NDArray[np.floating], k: int,
+    allowed: NDArray[np.bool_] | None = None,
+) -> Nearest:  # fmt: skip
+    """Find the nearest rows exactly.
+
+    Parameters
+    ----------
+    vectors
+        Where to look.
+    queries
+        (queries, dim) standardised vectors, of any length.
+    k
+        How many for each.
+    allowed
+        (galaxies,) which rows may be found; all by default.
+    """
+    import torch
+
+    wanted = torch.from_numpy(units(queries).T.copy())
+    norms = torch.from_numpy(vectors.inverse_norms)
+    mask = None if allowed is None else torch.from_numpy(~allowed)
+    found = min(k, len(vectors))
+    best = torch.full((len(queries), found), -torch.inf)
+    rows = torch.full((len(queries), found), -1, dtype=torch.int64)
+    for start, block in vectors.blocks():
+        stop = start + len(block)
+        cosines = (block @ wanted) * norms[start:stop, None]
+        if mask is not None:
+            cosines[mask[start:stop]] = -torch.inf
+        # Most blocks hold nothing better than the worst kept, once a few have passed.
+        better = (cosines > best[:, -1]).any(dim=0)
+        for query in torch.nonzero(better).flatten().tolist():
+            column = cosines[:, query]
+            new = torch.nonzero(column > best[query, -1]).flatten()
+            both = torch.cat([best[query], column[new]])
+            places = torch.cat([rows[query], start + new])
+            order = torch.sort(both, descending=True, stable=True).indices[:found]
+            best[query], rows[query] = both[order], places[order]
+    return Nearest(rows.numpy(), best.numpy())
+
+
+class ApproximateIndex:
+    """A graph (HNSW, Malkov & Yashunin 2020) that finds most of the nearest without reading all.
+
+    Parameters
+    ----------
+    vectors
+        What is indexed, in half precision.
+    place
+        File to keep the index in; read from there if it fits the vectors. None: memory alone.
+    """
+
+    def __init__(self, vectors: Vectors, place: Path | None = None):
+        try:
+            from usearch.index import Index
+        except ImportError:
+            raise HoagError(
+                "an approximate index needs usearch: pip install 'hoag[index]'"
+            ) from None
+        self.vectors = vectors
+        self.index: Any = Index(ndim=vectors.dim, metric="ip", dtype="f16", connectivity=32)
+        self.recall: float | None = None
+        if place is None or not self._read(place):
+            self._build()
+            if place is not None:
+                self._write(place)
+
+    def _read(self, place: Path) -> bool:
+        if not place.is_file() or place.stat().st_mtime < _modified(self.vectors):
+            return False
+        try:
+            self.index.load(str(place))
+        except Exception:  # usearch has no family of errors of its own; a damaged file is rebuilt
+            return False
+        return len(self.index) == len(self.vectors) and self.index.ndim == self.vectors.dim
+
+    def _build(self) -> None:
+        from hoag.console import progress
+
+        say(f"indexing {len(self.vectors):,} vectors")
+        norms = self.vectors.inverse_norms
+        total = -(-len(self.vectors) // 1024)
+        for start, block in progress(self.vectors.blocks(), "indexing", total=total, unit="blocks"):
+            rows = np.arange(start, start + len(block))
+            self.index.add(rows, block.numpy() * norms[rows, None])
+
+    def _write(self, place: Path) -> None:
+        from hoag.files import written_whole
+
+        with written_whole(place) as temporary:
+            self.index.save(str(temporary))
+
+    def nearest(
+        self, queries: NDArray[np.floating], k: int, allowed: NDArray[np.bool_] | None = None
+    ) -> Nearest:
+        """As `hoag.nearest.nearest`, with most of the same answers; the cosines are exact.
+
+        With `allowed` more are looked up, until enough of them are allowed or all were seen.
+        """
+        wanted = units(queries)
+        kept = [self._one(query, k, allowed) for query in wanted]
+        rows = np.full((len(kept), k), -1, np.int64)
+        similarities = np.full((len(kept), k), -np.inf, np.float32)
+        for number, found in enumerate(kept):
+            cosines = (units(self.vectors.take(found)) @ wanted[number]).astype(np.float32)
+            order = np.argsort(-cosines, kind="stable")
+            rows[number, : len(found)] = found[order]
+            similarities[number, : len(found)] = cosines[order]
+        return Nearest(rows, similarities)
+
+    def _one(self, query: Floats, k: int, allowed: NDArray[np.bool_] | None) -> Ints:
+        depth = min(max(2 * k, 64), len(self.vectors))
+        while True:
+            found = np.asarray(self.index.search(query, depth).keys, np.int64)
+            found = found if allowed is None else found[allowed[found]]
+            if len(found) >= k or depth == len(self.vectors):
+                return found[:k]
+            depth = min(4 * depth, len(self.vectors))
+
+    def measure_recall(self, seed: int = 0) -> float:
+        """Share of the exact nearest 50 that the index finds, over 100 galaxies as queries."""
+        chosen = self.vectors.sample(_QUERIES, seed)
+        queries = self.vectors.take(chosen)
+        depth = min(_DEPTH, len(self.vectors))
+        exact = nearest(self.vectors, queries, depth)
+        guess = self.nearest(queries, depth)
+        hits = [len(set(a) & set(b)) for a, b in zip(exact.rows, guess.rows, strict=True)]
+        self.recall = float(np.mean(hits)) / depth
+        say(
+            f"approximate index: finds {100 * self.recall:.1f} % of the exact nearest {depth} "
+            f"(mean over {len(chosen)} galaxies)"
+        )
+        return self.recall
+
+
+def _modified(vectors: Vectors) -> float:
+    path = Path(vectors.source)
+    return path.stat().st_mtime if path.is_file() else 0.0
