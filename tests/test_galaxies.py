@@ -1,5 +1,6 @@
 """Galaxies: decoded whole, cut, joined, cached, split and hashed the same."""
 
+import hashlib
 import pickle
 
 import numpy as np
@@ -171,6 +172,20 @@ def test_the_hash_is_of_content_not_of_place(tmp_path, store):
     assert first != hoag.open(store).without_votes().hash
     write_galaxies(rows(1, 13), moved.parent / "b.parquet")
     assert first != hoag.open(moved.parent / "b.parquet").hash
+
+
+def test_the_hash_is_what_it_was_however_many_are_read_together(store, monkeypatch):
+    galaxies = hoag.open(store)
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update("\n".join([*galaxies.schema.columns, "", *galaxies.ids]).encode())
+    digest.update(galaxies.votes.astype("<i4").tobytes())
+    digest.update(galaxies._images.lengths().astype("<i8").tobytes())
+    for block in (1, 5, 12, 100):
+        monkeypatch.setattr("hoag.galaxies._BLOCK", block)
+        opened = hoag.open(store)
+        assert opened.hash == digest.hexdigest()
+        assert opened.labelled.tolist() == galaxies.labelled.tolist()
+        assert opened.votes_given == galaxies.votes.sum()
 
 
 def test_the_hash_sees_another_image(tmp_path, store):
