@@ -194,11 +194,10 @@ def load_map(name: str | Path, schema: Schema) -> ColumnMap:
 
 
 def _names(entry: Entry, key: str, *, required: bool = False) -> tuple[str, ...]:
-    if key not in entry.content and not required:
-        return ()
-    value = entry.content.get(key, [])
-    if not value and not required:
-        return ()
+    if not entry.content.get(key):
+        if not required:
+            return ()
+        raise HoagError(f"{entry.where}: '{key}' is missing; write one name, or a list of them")
     return tuple(entry.names(key, ""))
 
 

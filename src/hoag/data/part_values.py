@@ -86,8 +86,11 @@ def numbers_of(column: pa.ChunkedArray) -> Numbers:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    missing = column.is_null().to_numpy() if column.null_count else np.zeros(len(column), bool)
     text: dict[int, str] = {}
+    if pa.types.is_string(column.type):
+        blank = pc.equal(pc.utf8_trim_whitespace(column), "")
+        column = pc.if_else(pc.fill_null(blank, False), pa.scalar(None, pa.string()), column)
+    missing = column.is_null().to_numpy() if column.null_count else np.zeros(len(column), bool)
     if pa.types.is_string(column.type):
         column, text = _parsed(column)
     if pa.types.is_null(column.type):

@@ -5,6 +5,8 @@ VOTable is read whole, and so is FITS that is compressed.
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +116,8 @@ def _check_file(path: Path, suffixes: tuple[str, ...]) -> None:
     try:
         with path.open("rb") as file:
             start = file.read(200)
+        if path.suffix.lower() == ".gz":
+            _check_gzip(path)
     except FileNotFoundError:
         raise HoagError(f"{path}: no such file") from None
     except OSError as error:
@@ -132,6 +136,16 @@ def _check_file(path: Path, suffixes: tuple[str, ...]) -> None:
         )
     if suffixes == CSV and b"\0" in start and not start.startswith(b"\x1f\x8b"):
         raise HoagError(f"{path}: is binary, not CSV text; save it as UTF-8 with commas")
+
+
+def _check_gzip(path: Path) -> None:
+    """Read a compressed file to its end; readers may take one that is cut short for whole."""
+    try:
+        with gzip.open(path) as file:
+            while file.read(1 << 20):
+                pass
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise HoagError(f"{path}: is cut short, or no gzip file; fetch it again") from None
 
 
 def _refuse_duplicates(names: Sequence[str], path: Path) -> None:

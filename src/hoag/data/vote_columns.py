@@ -140,7 +140,8 @@ def _published(
         for question in known.questions
         if (found := header.first(known.question_columns("total", question)))
     }
-    if len(parts) == len(known.stems) and len(totals) == len(known.questions):
+    # Where some counts are there, one is missing or renamed: fractions do not stand in for it.
+    if not counts and len(parts) == len(known.stems) and len(totals) == len(known.questions):
         return {}, [
             FractionColumns(q.name, totals[q.name], {c: parts[c] for c in q.answers})
             for q in known.questions
@@ -154,8 +155,7 @@ def _refuse(
     parts: Mapping[str, str], totals: Mapping[str, str],
 ) -> None:  # fmt: skip
     """Say why a table is not the published one, or holds no raw votes."""
-    form = "count" if counts and len(counts) >= len(parts) else "fraction"
-    form = form if known.forms[form] else "fraction"
+    form = "count" if counts else "fraction"
     have = counts if form == "count" else parts
     missing = [c for c in known.stems if c not in have]
     instead = {
@@ -163,7 +163,7 @@ def _refuse(
         for kind in ("weighted", "debiased", "predicted")
         if (found := [n for n in _columns_of(known, kind, missing) if header.find(n)])
     }
-    other = _looks_like(header, known.campaign, schema)
+    other = _looks_like(header, known.campaign, schema, known)
     if other or not (counts or parts or instead):
         raise HoagError(
             f"{header.path}: does not have the columns of campaign '{known.campaign}' "
@@ -210,7 +210,9 @@ def _not_raw(known: ColumnMap, instead: Mapping[str, Sequence[str]], number: int
     )
 
 
-def _looks_like(header: Header, campaign: str, schema: Schema) -> str:
+def _looks_like(
+    header: Header, campaign: str, schema: Schema, mine: ColumnMap | None = None
+) -> str:
     """Say which other campaign's columns a table has, all of them."""
     for other in schema.campaigns:
         if other == campaign:
@@ -219,6 +221,8 @@ def _looks_like(header: Header, campaign: str, schema: Schema) -> str:
             return f": it has those of '{other}'"
         if other in map_names():
             known = load_map(other, schema)
+            if mine is not None and set(known.stems.values()) == set(mine.stems.values()):
+                continue  # dr5 and dr8 have the same names
             for form in ("count", "fraction"):
                 wanted = [known.answer_columns(form, stem) for stem in known.stems.values()]
                 if known.forms[form] and all(header.first(names) for names in wanted):
