@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -54,8 +55,9 @@ class Asked:
 class LocalServer:
     """Files by path, faults by path (one for each request, in order), and what was asked."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.files = {}
+        self.connections = set()
         self.faults = defaultdict(deque)
         self.asked = []
         server = self
@@ -65,6 +67,11 @@ class LocalServer:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
+        self._scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self):
@@ -73,17 +80,20 @@ class LocalServer:
 
     def __exit__(self, *_):
         self._http.shutdown()
+        for connection in list(self.connections):  # else those kept alive would go on
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._http.server_close()
         self._thread.join()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_port}"
 
     @property
     def elsewhere(self):
         """The same server under another name, as a redirect to another host sees it."""
-        return f"http://localhost:{self._http.server_port}"
+        return f"{self._scheme}://localhost:{self._http.server_port}"
 
     def put(self, path, content, *, faults=(), **how):
         self.files[path] = File(content, **how)
@@ -109,6 +119,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def setup(self):
+        super().setup()
+        self.owner.connections.add(self.connection)
+
+    def finish(self):
+        self.owner.connections.discard(self.connection)
+        with suppress(OSError):
+            super().finish()
 
     def handle_one_request(self):
         with suppress(ConnectionError):

@@ -3,7 +3,10 @@
 import hashlib
 import json
 import resource
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -310,6 +313,20 @@ def test_redirects_to_nonsense_are_refused(server, tmp_path, to):
     assert names(tmp_path) == []
 
 
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    ask = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext"
+    names_it = ["subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*ask.split(), *names_it], check=True, capture_output=True)
+    with LocalServer(certificate=(certificate, key)) as server:
+        server.put("/a", CONTENT)
+        with pytest.raises(HoagError, match="its certificate is not valid"):
+            fetch(server.elsewhere + "/a", tmp_path / "out")
+        assert server.asked == []
+
+
 def test_hosts_by_pattern():
     assert allowed("cas-bridge.xethub.hf.co", ["*.hf.co"])
     assert allowed("CDN-LFS.hf.co", ["*.hf.co"])
@@ -391,9 +408,6 @@ def test_a_stop_by_the_user_keeps_what_arrived(server, tmp_path):
         "from hoag.data.downloads import fetch_all, RemoteFile; from pathlib import Path; "
         f"list(fetch_all([RemoteFile({url!r}, 'votes.csv')], Path({str(tmp_path)!r})))"
     )
-    import subprocess
-    import sys
-
     running = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     while len(server.asked) < 2:
         time.sleep(0.02)

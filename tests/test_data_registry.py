@@ -10,6 +10,7 @@ from hoag import HoagError
 from hoag.data.registry import find_set, hub_hosts, list_sets, parse_registry
 
 CHECKSUM = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
+FILES = '[[set]]\nname = "a"\ntitle = "A"\n'
 GOOD = '[[set]]\nname = "a"\ntitle = "A"\nhub = "u/a"\n'
 
 
@@ -65,10 +66,10 @@ def test_a_file_is_named_as_in_its_url():
         (GOOD + GOOD, "'a' is there twice"),
         (GOOD + 'licence = 3\n', "'licence' must be text"),
         (GOOD + 'license = "x"\n', "unknown key 'license'; did you mean 'licence'"),
-        ('[[set]]\nname = "a"\ntitle = "A"\n', "needs either 'hub' or"),
+        (FILES, "needs either 'hub' or"),
         (GOOD + '[[set.file]]\nurl = "https://a/b"\n', "needs either 'hub' or"),
-        ('[[set]]\nname="a"\ntitle="A"\n[[set.file]]\nurl = "http://a/b"\n', "must begin with https"),
-        ('[[set]]\nname="a"\ntitle="A"\n[[set.file]]\nurl="https://a/b"\nsha1="x"\n', "unknown key"),
+        (FILES + '[[set.file]]\nurl = "http://a/b"\n', "must begin with https"),
+        (FILES + '[[set.file]]\nurl = "https://a/b"\nsha1 = "x"\n', "unknown key"),
         ('[[sets]]\nname = "a"\n', "unknown key 'sets'; did you mean 'set'"),
     ],
 )  # fmt: skip

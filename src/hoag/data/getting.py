@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,7 +18,7 @@ from hoag.data.hub import HUB_ID, HubRepo, Listing, hub_repo, list_files
 from hoag.data.parts import RemoteFile, amount
 from hoag.data.patience import GaveUp, Patience
 from hoag.data.registry import CatalogueFile, DataSet, find_set, hub_hosts, list_sets
-from hoag.data.source import Record, read_record, write_source
+from hoag.data.source import RECORD, SOURCE, Record, read_record, write_source
 from hoag.data.streams import Refused
 from hoag.errors import HoagError
 
@@ -81,23 +81,45 @@ def get(
     patterns = (files,) if isinstance(files, str) else tuple(files or ())
     if wanted.hub:
         place = hub_repo(wanted.hub, endpoint=endpoint, token=token, revision=revision)
-        listing = _listing(place, wanted, record, out, patience)
-        if listing is not None:
-            wanted = replace(wanted, licence=listing.licence or wanted.licence)
-            chosen = _choose(listing.files, patterns or wanted.files, wanted.name)
-            _refuse_mixture(record, listing, out)
-            record = replace(record, source=place.page, revision=listing.commit)
-            try:
-                _fetch(wanted, chosen, out, record, patience)
-            except Refused as error:
-                raise place.refused(error.status, error.code) from None
+        _from_hub(place, wanted, patterns or wanted.files, out, record, patience)
     else:
-        for option, value in (("revision", revision), ("endpoint", endpoint)):
+        for option, value in (("revision", revision), ("endpoint", endpoint), ("token", token)):
             if value is not None:
                 raise HoagError(f"{name}: is not on the Hub, so leave out '{option}'")
         remote = [RemoteFile(f.url, f.name, None, f.checksum, wanted.hosts) for f in wanted.urls]
         _fetch(wanted, _choose(remote, patterns, wanted.name), out, record, patience)
     return out / wanted.opens
+
+
+def _from_hub(
+    place: HubRepo, wanted: DataSet, patterns: Sequence[str], out: Path, record: Record,
+    patience: Patience,
+) -> None:  # fmt: skip
+    whole = record.covers(patterns, place.revision) and all(
+        _is_there(fetched, out) for fetched in record.files.values()
+    )
+    try:
+        listing = _listing(place, wanted, replace(patience, tries=1) if whole else patience)
+    except GaveUp:
+        if not whole:
+            raise
+        say(f"{out}: {wanted.name} is there; the Hub was not asked whether there is a newer one")
+        return
+    gone = sorted(set(record.files) - {file.path for file in listing.files})
+    if gone:
+        raise HoagError(
+            f"{out}: has {list_names(gone, 3)} of revision {record.revision}, gone from the one "
+            "asked for; choose another folder, or ask for that revision"
+        )
+    # The names of what is kept beside the data are hoag's own.
+    free = [file for file in listing.files if file.path not in (RECORD, SOURCE)]
+    chosen = _choose(free, patterns, wanted.name, also=record.files.keys())
+    wanted = replace(wanted, licence=listing.licence or wanted.licence)
+    record = record.at(place.page, listing.commit, patterns)
+    try:
+        _fetch(wanted, chosen, out, record, patience)
+    except Refused as error:
+        raise place.refused(error.status, error.code) from None
 
 
 def _resolve(name: str, sha256: str | None) -> DataSet:
@@ -127,20 +149,11 @@ def _resolve(name: str, sha256: str | None) -> DataSet:
     )
 
 
-def _listing(
-    place: HubRepo, wanted: DataSet, record: Record, out: Path, patience: Patience
-) -> Listing | None:
-    """Ask the Hub for the files, or give None if it is offline and all is there."""
-    whole = record.complete and all(_is_there(f, out) for f in record.files.values())
+def _listing(place: HubRepo, wanted: DataSet, patience: Patience) -> Listing:
     try:
-        return list_files(place, replace(patience, tries=1) if whole else patience, wanted.hosts)
-    except GaveUp:
-        if not whole:
-            raise
-        say(f"{out}: {wanted.name} is there; the Hub was not asked whether there is a newer one")
-        return None
-    except HoagError as error:
-        if wanted.unconfirmed:
+        return list_files(place, patience, wanted.hosts)
+    except Refused as error:
+        if wanted.unconfirmed and error.code != "RevisionNotFound":
             raise HoagError(f"{error} ({wanted.unconfirmed})") from None
         raise
 
@@ -150,24 +163,25 @@ def _is_there(fetched: Fetched, out: Path) -> bool:
     return path.is_file() and path.stat().st_size == fetched.size
 
 
-def _choose(files: Sequence[RemoteFile], patterns: Sequence[str], name: str) -> list[RemoteFile]:
-    """Pick files by patterns; all if there are none. Each but README.md must match one."""
+def _choose(
+    files: Sequence[RemoteFile], patterns: Sequence[str], name: str, also: Collection[str] = ()
+) -> list[RemoteFile]:
+    """Pick files by patterns (all if there are none), and those that are there already.
+
+    Each pattern but README.md must match one.
+    """
+    if not files:
+        raise HoagError(f"{name}: has no files yet")
     for pattern in patterns:
         if pattern != "README.md" and not any(fnmatchcase(f.path, pattern) for f in files):
             raise HoagError(
                 f"{name}: no file matches '{pattern}'; it has {list_names([f.path for f in files])}"
             )
-    return [f for f in files if not patterns or any(fnmatchcase(f.path, p) for p in patterns)]
-
-
-def _refuse_mixture(record: Record, listing: Listing, out: Path) -> None:
-    """Refuse to add to a folder whose files are no longer part of the data set."""
-    gone = sorted(set(record.files) - {file.path for file in listing.files})
-    if gone:
-        raise HoagError(
-            f"{out}: has {list_names(gone, 3)} of revision {record.revision}, gone from the one "
-            "asked for; choose another folder, or ask for that revision"
-        )
+    return [
+        file
+        for file in files
+        if not patterns or file.path in also or any(fnmatchcase(file.path, p) for p in patterns)
+    ]
 
 
 def _fetch(

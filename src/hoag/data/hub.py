@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from hoag._version import __version__
 from hoag.data.parts import RemoteFile
 from hoag.data.patience import PASSING, GaveUp, Interrupted, Patience, asked_to_wait, patiently
+from hoag.data.streams import Refused
 from hoag.errors import HoagError
 
 if TYPE_CHECKING:
@@ -91,35 +92,31 @@ class HubRepo:
         with only_what_is_asked():
             return patiently(once, patience, self.repo)
 
-    def refused(self, status: int, code: str) -> HoagError:
+    def refused(self, status: int, code: str) -> Refused:
         """Say what the Hub means by a status and its X-Error-Code, and what to do."""
+        return Refused(f"{self.repo}: {self._reason(status, code)}", status, code)
+
+    def _reason(self, status: int, code: str) -> str:
+        new_token = f"make one at {self.endpoint}/settings/tokens and {LOG_IN}"
         if code == "GatedRepo":
-            do = "" if self.token else f", then {LOG_IN}"
-            return HoagError(f"{self.repo}: is gated; ask for access at {self.page}{do}")
+            return f"is gated; ask for access at {self.page}" + (
+                "" if self.token else f", then {LOG_IN}"
+            )
         if code == "RevisionNotFound":
-            return HoagError(
-                f"{self.repo}: no revision '{self.revision}'; leave it out for the newest, or take "
-                f"one of {self.page}/commits/main"
+            return (
+                f"no revision '{self.revision}'; leave it out for the newest, or take one of "
+                f"{self.page}/commits/main"
             )
         if code == "EntryNotFound":
-            return HoagError(f"{self.repo}: a file is gone from it; repeat the command")
+            return "a file is gone from it; repeat the command"
         if code == "RepoNotFound" or status == 404 or (status == 401 and not self.token):
             do = "check that your account may see it" if self.token else LOG_IN
-            return HoagError(
-                f"{self.repo}: not on {self.endpoint}, or private; check the name, and if it is "
-                f"private {do}"
-            )
+            return f"not on {self.endpoint}, or private; check the name, and if it is private {do}"
         if status == 401:
-            return HoagError(
-                f"{self.repo}: the token is not accepted; make one at "
-                f"{self.endpoint}/settings/tokens and {LOG_IN}"
-            )
+            return f"the token is not accepted; {new_token}"
         if status == 403:
-            return HoagError(
-                f"{self.repo}: the token does not allow this; make one that does at "
-                f"{self.endpoint}/settings/tokens and {LOG_IN}"
-            )
-        return HoagError(f"{self.repo}: the Hub refuses with status {status}; see {self.page}")
+            return f"the token does not allow this; {new_token}"
+        return f"the Hub refuses with status {status}; see {self.page}"
 
 
 @dataclass(frozen=True)

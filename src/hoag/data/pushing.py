@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -143,6 +146,27 @@ def _is_same(folder: Path, remote: RemoteFile) -> bool:
     return digests(path, kind)[kind] == wanted
 
 
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Show huggingface_hub's bars only to somebody who looks, and its old calls of httpx2 never."""
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    hide = not sys.stderr.isatty() and not are_progress_bars_disabled()
+    if hide:
+        disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)
+            yield
+    finally:
+        if hide:
+            enable_progress_bars()
+
+
 def _commit(place: HubRepo, folder: Path, plan: _Plan, message: str) -> None:
     import httpx2
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -154,7 +178,7 @@ def _commit(place: HubRepo, folder: Path, plan: _Plan, message: str) -> None:
     steps += [CommitOperationDelete(path_in_repo=path, is_folder=False) for path in plan.delete]
     again = "repeat the command; what arrived is not sent again"
     try:
-        with only_what_is_asked():
+        with only_what_is_asked(), _calm():
             place.api().create_commit(
                 place.repo, steps, commit_message=message, repo_type="dataset"
             )

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from hoag.data.streams import plain
 from hoag.errors import HoagError
 from hoag.toml_entries import Entry
 
@@ -66,8 +67,10 @@ class DataSet:
 
     @property
     def source(self) -> str:
-        """The page that describes it."""
-        return self.page or (f"{HUB_SITE}/datasets/{self.hub}" if self.hub else self.urls[0].url)
+        """The page that describes it, else its address."""
+        if self.hub:
+            return f"{HUB_SITE}/datasets/{self.hub}"
+        return self.page or plain(self.urls[0].url)
 
 
 def list_sets() -> list[DataSet]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from hoag.citation import reference
@@ -23,8 +24,10 @@ class Record:
     ----------
     name, source, revision
         The data set, its page, and the commit on the Hub ("" elsewhere).
+    patterns
+        The files that were asked for, none for all.
     complete
-        Whether all that was asked for came.
+        Whether they all came.
     files
         The files by their path.
     """
@@ -32,8 +35,20 @@ class Record:
     name: str
     source: str
     revision: str = ""
+    patterns: tuple[str, ...] = ()
     complete: bool = False
     files: dict[str, Fetched] = field(default_factory=dict)
+
+    def covers(self, patterns: Sequence[str], revision: str | None) -> bool:
+        """Tell whether all of what is asked for came before."""
+        asked = not self.patterns or (bool(patterns) and set(patterns) <= set(self.patterns))
+        return self.complete and asked and revision in (None, self.revision)
+
+    def at(self, source: str, revision: str, patterns: Sequence[str]) -> Record:
+        """Give it for a revision, with more files asked for."""
+        every = bool(self.files) and not self.patterns
+        both = () if every or not patterns else tuple(sorted({*self.patterns, *patterns}))
+        return replace(self, source=source, revision=revision, patterns=both)
 
     def write(self, folder: Path) -> None:
         """Write it to download.json."""
@@ -58,11 +73,15 @@ def read_record(folder: Path, wanted: DataSet) -> Record:
     content = read_json(path)
     try:
         files = {one["path"]: Fetched(**one) for one in content["files"]}
-        found = Record(**{**content, "files": files})
+        patterns = tuple(content["patterns"])
+        found = Record(**{**content, "files": files, "patterns": patterns})
     except (TypeError, KeyError):
         raise HoagError(f"{path}: not a record of a download; move it away") from None
-    if found.name != wanted.name:
-        raise HoagError(f"{folder}: has '{found.name}'; choose another folder for '{wanted.name}'")
+    if found.name != wanted.name or (wanted.urls and found.source != wanted.source):
+        raise HoagError(
+            f"{folder}: has '{found.name}' of {found.source}; choose another folder for "
+            f"'{wanted.name}' of {wanted.source}"
+        )
     return found
 
 

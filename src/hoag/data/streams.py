@@ -103,6 +103,11 @@ def open_stream(
                     return
                 place = _next_place(url, place, answer.headers.get("location", ""), hosts)
         except httpx2.TransportError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise HoagError(
+                    f"{plain(place)}: its certificate is not valid; something between may be "
+                    "listening, so nothing is fetched"
+                ) from None
             raise Interrupted(_fault(error, place)) from None
         except httpx2.InvalidURL:
             raise HoagError(f"{plain(place)}: not a web address") from None
