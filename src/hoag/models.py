@@ -1,6 +1,6 @@
 """A trained model in use: load it, embed galaxies with it, predict votes or classes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from hoag.objectives import Objective, make_objective
 from hoag.provenance import stamp
 from hoag.recipe import Recipe, load_recipe
 from hoag.schema import Schema
+from hoag.temperatures import FILE as TEMPERATURES
+from hoag.temperatures import Temperatures, read_temperatures
 from hoag.views import evaluation_view
 
 if TYPE_CHECKING:
@@ -43,7 +45,14 @@ class Model:
         Names of the classes of a Direct model, else None.
     hash
         16 hex digits that stand for the encoder's weights, recorded in every table made with it.
+    folder
+        Where its weights lie, if it was loaded from there.
+    temperatures
+        How far to trust its certainty, if `hoag calibrate` has fitted it.
     """
+
+    folder: Path | None = None
+    temperatures: Temperatures | None = None
 
     def __init__(
         self,
@@ -76,13 +85,7 @@ class Model:
         quiet
             Show no progress bar.
         """
-        if symmetries not in (1, 8):
-            raise HoagError(f"symmetries = {symmetries} must be 1 or 8 (flips and right angles)")
-
-        def represent(images: Tensor) -> Tensor:
-            turned = _symmetric(images) if symmetries == 8 else [images]
-            return torch.stack([self.encoder(image).float() for image in turned]).mean(0)
-
+        represent = _averaged(self.encoder, symmetries)
         vectors = self._apply(galaxies, represent, "embedding", quiet)
         made = stamp(seed=self.recipe.seed, schema_hash=self.schema.hash)
         about = {
@@ -93,18 +96,53 @@ class Model:
         }
         return make_table(galaxies.ids, vectors, {**made, **about})
 
-    def predict(self, galaxies: Galaxies, *, quiet: bool = False) -> npt.NDArray[np.float32]:
+    def predict(
+        self,
+        galaxies: Galaxies,
+        *,
+        symmetries: int = 1,
+        calibrated: bool = True,
+        quiet: bool = False,
+    ) -> npt.NDArray[np.float32]:
         """Predict the Dirichlet concentrations of all answers, (n, answers) float32, above 0.
+
+        Parameters
+        ----------
+        galaxies
+            What to predict for.
+        symmetries
+            1: the image as it is. 8: the mean over its flips and right-angle rotations.
+        calibrated
+            Divide by the model's temperatures, if it has some.
+        quiet
+            Show no progress bar.
 
         Raises
         ------
         HoagError
             If the model has no vote head (Contrastive, Direct).
         """
-        head = getattr(self.objective, "vote_head", None)
+        head = self._vote_head
+        answer = _averaged(lambda images: head(self.encoder(images)), symmetries)
+        concentrations = self._apply(galaxies, answer, "predicting", quiet)
+        if calibrated and self.temperatures is not None:
+            return self.temperatures.apply(concentrations, self.schema)
+        return concentrations
+
+    @property
+    def votes_hash(self) -> str:
+        """16 hex digits that stand for all weights that its vote predictions rest on."""
+        parts = {"encoder": self.encoder, "vote_head": self._vote_head}
+        return weights_hash(
+            {f"{k}.{n}": v for k, part in parts.items() for n, v in part.state_dict().items()}
+        )
+
+    @property
+    def _vote_head(self) -> torch.nn.Module:
+        head: torch.nn.Module | None = getattr(self.objective, "vote_head", None)
         if head is None:
             raise HoagError(f"a {self.recipe.arm} model has no vote head; use pretrained or hybrid")
-        return self._apply(galaxies, lambda x: head(self.encoder(x)), "predicting", quiet)
+        return head
 
     def classify(self, galaxies: Galaxies, *, quiet: bool = False) -> npt.NDArray[np.float32]:
         """Class probabilities of a Direct model, (n, classes) float32, rows summing to 1."""
@@ -140,6 +178,18 @@ class Model:
             f"Model({self.recipe.arm}, {self.recipe.encoder.name}, {self.recipe.images.size} px, "
             f"{dim} features, {self.hash})"
         )
+
+
+def _averaged(function: Callable[[Tensor], Tensor], symmetries: int) -> Callable[[Tensor], Tensor]:
+    """Average what a function of images gives over 1 or 8 of their symmetries, in float32."""
+    if symmetries not in (1, 8):
+        raise HoagError(f"symmetries = {symmetries} must be 1 or 8 (flips and right angles)")
+
+    def average(images: Tensor) -> Tensor:
+        turned = _symmetric(images) if symmetries == 8 else [images]
+        return torch.stack([function(image).float() for image in turned]).mean(0)
+
+    return average
 
 
 def _symmetric(images: Tensor) -> list[Tensor]:
@@ -219,4 +269,8 @@ def load(where: str | Path, *, which: str = "best", device: str = "auto") -> Mod
         raise HoagError(
             f"{folder}: the weights do not fit the recipe beside them ({first})"
         ) from None
-    return Model(objective, recipe, schema, run.get("classes"), device)
+    model = Model(objective, recipe, schema, run.get("classes"), device)
+    model.folder = folder
+    if (folder / TEMPERATURES).is_file():
+        model.temperatures = read_temperatures(folder, model.votes_hash, schema)
+    return model

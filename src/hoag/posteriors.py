@@ -4,6 +4,7 @@ A Dirichlet belief has Beta marginals for the fraction of each answer, and beta-
 the votes of N volunteers. In numpy and float64: this is for looking at, not for training.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,7 @@ def fraction_interval(
     from scipy.special import betaincinv
 
     this, rest = _beta_marginals(concentration, schema)
-    tail = _tail(level)
+    tail = tail_of(level)
     return betaincinv(this, rest, tail), betaincinv(this, rest, 1 - tail)
 
 
@@ -75,9 +76,8 @@ def vote_probabilities(
         If the shape does not fit the schema, or `volunteers` is not a whole number >= 0.
     """
     this, rest = _beta_marginals(concentration, schema)
-    asked_of = _volunteers(volunteers, this.shape, schema)
-    most = int(asked_of.max(initial=0))
-    return np.stack([_pmf(n, asked_of, this, rest) for n in range(most + 1)], axis=-1)
+    asked_of = asked_of_each(volunteers, this.shape, schema)
+    return np.stack(list(vote_pmfs(asked_of, this, rest)), axis=-1)
 
 
 def vote_interval(
@@ -114,15 +114,7 @@ def vote_interval(
         >= 0, or `level` is not between 0 and 1.
     """
     this, rest = _beta_marginals(concentration, schema)
-    asked_of = _volunteers(volunteers, this.shape, schema)
-    tail = _tail(level)
-    below = np.zeros_like(this)
-    low, high = np.zeros(this.shape, np.int64), np.zeros(this.shape, np.int64)
-    for n in range(int(asked_of.max(initial=0))):
-        below += _pmf(n, asked_of, this, rest)
-        low[(below <= tail) & (n < asked_of)] = n + 1
-        high[(below < 1 - tail) & (n < asked_of)] = n + 1
-    return low, high
+    return vote_ends(asked_of_each(volunteers, this.shape, schema), this[None], rest[None], level)
 
 
 def check_shape(what: str, values: "Tensor | NDArray[np.float64]", schema: Schema) -> None:
@@ -152,23 +144,71 @@ def _beta_marginals(
     return this, whole[:, schema.question_index] - this
 
 
-def _pmf(
-    n: int,
+def vote_pmfs(
+    asked_of: NDArray[np.int64], this: NDArray[np.float64], rest: NDArray[np.float64]
+) -> Iterator[NDArray[np.float64]]:
+    """Probabilities of 0, 1, ... votes for an answer: beta-binomial, one array for each number.
+
+    Parameters
+    ----------
+    asked_of
+        N, how many are asked, broadcast against the next two; arrays go up to the largest.
+    this, rest
+        Concentrations of the answer and of all the others to its question, > 0.
+
+    Yields
+    ------
+    ndarray
+        P(n of N), 0 where n > N.
+    """
+    from scipy.special import betaln
+
+    log_pmf = betaln(this, rest + asked_of) - betaln(this, rest)
+    yield np.exp(log_pmf)
+    # P(n + 1) / P(n) = (N - n) / (n + 1) * (a + n) / (b + N - n - 1): far cheaper than lgamma.
+    for n in range(int(asked_of.max(initial=0))):
+        left = np.maximum(asked_of - n, 1)
+        log_pmf = log_pmf + np.log(left * (this + n) / ((n + 1) * (rest + left - 1)))
+        yield np.where(n < asked_of, np.exp(log_pmf), 0.0)
+
+
+def vote_ends(
     asked_of: NDArray[np.int64],
     this: NDArray[np.float64],
     rest: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    from scipy.special import betaln, gammaln
+    level: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the ends of `vote_interval` for an equal mixture of Dirichlets.
 
-    others = np.maximum(asked_of - n, 0)
-    log_pmf = gammaln(asked_of + 1) - gammaln(n + 1) - gammaln(others + 1)
-    log_pmf = log_pmf + betaln(this + n, rest + others) - betaln(this, rest)
-    return np.where(n <= asked_of, np.exp(log_pmf), 0.0)
+    Parameters
+    ----------
+    asked_of
+        N, any shape.
+    this, rest
+        Concentrations of the answers and of all others to their questions: N's shape, behind an
+        axis of models.
+    level
+        Probability inside the interval, in (0, 1).
+
+    Returns
+    -------
+    tuple of ndarray
+        Lower and upper ends, of N's shape.
+    """
+    tail = tail_of(level)
+    below = np.zeros(asked_of.shape)
+    low, high = np.zeros(asked_of.shape, np.int64), np.zeros(asked_of.shape, np.int64)
+    for n, pmf in enumerate(vote_pmfs(asked_of, this, rest)):
+        below += pmf.mean(axis=0)
+        low[(below <= tail) & (n < asked_of)] = n + 1
+        high[(below < 1 - tail) & (n < asked_of)] = n + 1
+    return low, high
 
 
-def _volunteers(
+def asked_of_each(
     volunteers: int | ArrayLike, shape: tuple[int, ...], schema: Schema
 ) -> NDArray[np.int64]:
+    """How many are asked about each answer, (batch, answers), from one number or one a question."""
     given = np.asarray(volunteers)
     questions = (shape[0], len(schema.questions))
     if given.ndim and given.shape != questions:
@@ -183,7 +223,8 @@ def _volunteers(
     return per_question[:, schema.question_index]
 
 
-def _tail(level: float) -> float:
+def tail_of(level: float) -> float:
+    """Probability on either side of a central interval."""
     if not 0 < level < 1:
         raise HoagError(f"level = {level} is not between 0 and 1; 0.9 gives a 90 % interval")
     return (1 - level) / 2
