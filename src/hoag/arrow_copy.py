@@ -118,9 +118,11 @@ def _size(shard: Path, images_only: bool = False) -> int:
     import pyarrow.parquet as pq
 
     meta, total = pq.read_metadata(shard), 0
-    names = [meta.schema.column(i).path.split(".")[0] for i in range(meta.num_columns)]
     for number in range(meta.num_row_groups):
         group = meta.row_group(number)
+        if number == 0:  # not of meta.schema, which would keep all of it in memory in a circle
+            paths = [group.column(i).path_in_schema for i in range(meta.num_columns)]
+            names = [path.split(".")[0] for path in paths]
         for i, name in enumerate(names):
             if name == "image":
                 total += group.column(i).total_uncompressed_size

@@ -206,8 +206,8 @@ def _task(entry: Entry, folder: Path, source: Tables) -> DownstreamTask:
     labels = entry.paths("labels", folder)
     protocol = entry.choice("protocol", PROTOCOLS, "halves")
     split = entry.choice("split", ("", "train", "val", "test"), "")
-    # Every galaxy of a repeated task is tested in some fold.
     may_leak = entry.truth("may_leak", False)
+    # Every galaxy of a repeated task is tested in some fold.
     must_keep_out = protocol == "repeated" and split != "test" and not may_leak
     task = DownstreamTask(
         name=entry.text("name"),
