@@ -262,6 +262,31 @@ def test_opening_a_folder_with_roles_gives_its_pretraining_galaxies(folder):
     assert hoag.open(folder).ids == load_pretraining(found).galaxies.ids
 
 
+def test_opening_a_folder_reads_the_votes_that_its_roles_name(folder):
+    (folder / "mine.toml").write_text(
+        'campaign = "mine"\ntitle = "M"\n[[question]]\nname = "a"\nanswers = ["yes", "no"]\n'
+    )
+    ids = [f"m{n}" for n in range(20)]
+    write_galaxies(galaxies(ids, **{"a-mine_yes": [2] * 20}), folder / "gz2.parquet")
+    roles(folder, 'schema = ["gz-evo", "mine.toml"]\n[[pretraining]]\ntable = "gz2.parquet"')
+    opened = hoag.open(folder)
+    assert set(opened.campaign) == {"mine"} and opened.votes_given == 40
+    assert not hoag.open(folder, schema="gz-evo").labelled.any()
+
+
+def test_a_shard_in_two_roles_is_refused_however_the_roles_name_it(tmp_path):
+    built(tmp_path)
+    text = """
+    group = "group"
+    [[pretraining]]
+    table = "labelled-00000-of-00002.parquet"
+    [[unlabelled]]
+    table = "labelled-*.parquet"
+    """
+    with pytest.raises(HoagError, match="'g000' is in both .*labelled"):
+        load_pretraining(roles(tmp_path, text))
+
+
 def test_images_are_shared_between_roles(folder):
     found = roles(folder, BASE + RINGS)
     task = load_downstream(found.task("rings")).galaxies

@@ -322,7 +322,8 @@ def open(
         with one such table; a folder of JPEG and PNG images, whose names are then the ids; a Hub id
         such as ``mwalmsley/gz_evo``; or a list of these, joined.
     schema
-        Schema, or its name, whose answers are read as votes; None: GZ-Evo.
+        Schema, or its name, whose answers are read as votes; None: what a ``dataset.toml`` says,
+        else GZ-Evo.
     id_column
         Column of ids; integers are made text digit by digit.
     arrow

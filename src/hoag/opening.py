@@ -29,13 +29,12 @@ from hoag.galaxies import Galaxies, concatenate
 from hoag.hashes import first_repeat
 from hoag.parquet_images import CopiedImages, ParquetImages, open_copies
 from hoag.records import MappedRecords, TableRecords, joined, shared_id, unified
+from hoag.schema import Schema, load_schema
 from hoag.selection import Selection
 from hoag.stores import ColumnImages, ImageFiles, Images, NoImages, Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from hoag.schema import Schema
 
 Place = str | Path
 
@@ -48,11 +47,7 @@ def open_places(
     where: Place | Sequence[Place], schema: Schema | str | None, id_column: str, arrow: Place | None
 ) -> Galaxies:
     """Open galaxies as `hoag.open` says."""
-    from hoag.schema import load_schema
-
-    chosen = (
-        load_schema(schema or "gz-evo") if schema is None or isinstance(schema, str) else schema
-    )
+    chosen = load_schema(schema) if isinstance(schema, str) else schema
     if isinstance(where, str | Path):
         return _open_one(where, chosen, id_column, None if arrow is None else Path(arrow))
     copies = [None if arrow is None else Path(arrow) / str(n) for n in range(len(where))]
@@ -60,22 +55,23 @@ def open_places(
     return concatenate(parts)
 
 
-def _open_one(where: Place, schema: Schema, id_column: str, arrow: Path | None) -> Galaxies:
+def _open_one(where: Place, schema: Schema | None, id_column: str, arrow: Path | None) -> Galaxies:
     path = Path(where).expanduser()
+    if (path / "dataset.toml").is_file():
+        from hoag.roles import load_pretraining, read_roles
+
+        return load_pretraining(read_roles(path, arrow=arrow), schema=schema).galaxies
+    chosen = load_schema("gz-evo") if schema is None else schema
     if path.is_dir():
-        return _open_folder(path, schema, id_column, arrow)
+        return _open_folder(path, chosen, id_column, arrow)
     if path.is_file():
-        return _open_file(path, schema, id_column, arrow)
+        return _open_file(path, chosen, id_column, arrow)
     if _HUB_ID.fullmatch(str(where)) and path.suffix.lower() not in SUFFIXES:
-        return _open_hub(str(where), schema, id_column)
+        return _open_hub(str(where), chosen, id_column)
     raise HoagError(f"{where}: no such file or folder")
 
 
 def _open_folder(folder: Path, schema: Schema, id_column: str, arrow: Path | None) -> Galaxies:
-    if (folder / "dataset.toml").is_file():
-        from hoag.roles import load_pretraining, read_roles
-
-        return load_pretraining(read_roles(folder), schema=schema).galaxies
     shards = _shards(folder) or _shards(folder / "data")
     if shards:
         return open_shards(shards, schema, id_column, arrow)
@@ -144,7 +140,7 @@ def _open_images(folder: Path, files: list[str], schema: Schema) -> Galaxies:
 def _shards(folder: Path) -> list[Path]:
     """Parquet files of a folder that hold images, by name; the others are named, not read."""
     files = sorted(p for p in folder.glob("*.parquet") if p.is_file() and p.name[0] != ".")
-    with_images = [path for path in files if "image" in column_names(path)]
+    with_images = [path for path in files if "image" in parquet_columns(path)]
     others = [path.name for path in files if path not in with_images]
     if others and with_images:
         say(f"{folder}: {list_names(others)} left out, having no column 'image'")

@@ -19,6 +19,7 @@ from hoag.errors import HoagError
 from hoag.galaxies import Galaxies, concatenate, open
 from hoag.hashes import Hashes
 from hoag.opening import open_shards, parquet_columns
+from hoag.stores import Store
 from hoag.task_labels import classes_of, labels_by_key, rows_with_label
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Tables:
         self.tables: tuple[Path, ...] = ()
         self.downstream: dict[tuple[str, str], Downstream] = {}
         self._opened: dict[tuple[tuple[Path, ...], str], Galaxies] = {}
+        self._shards: dict[Store, tuple[Path, ...]] = {}
         self._keys: dict[str, str] | None = None
 
     def columns(self, path: Path) -> list[str]:
@@ -73,8 +75,8 @@ class Tables:
         """Put galaxies of tables one after another."""
         if len(parts) == 1:
             return parts[0]
-        stores = [store for part in parts for store in part._images.stores]
-        apart = len(set(stores)) == len(stores) and self._own_column_says_all
+        shards = [path for part in parts for s in part._images.stores for path in self._shards[s]]
+        apart = len(set(shards)) == len(shards) and self._own_column_says_all
         return concatenate(parts, distinct=apart)
 
     def _open(self, shards: tuple[Path, ...], schema: Schema) -> Galaxies:
@@ -84,6 +86,7 @@ class Tables:
             else:
                 opened = open_shards(shards, schema, arrow=self.arrow)
             self._opened[shards, schema.hash] = opened
+            self._shards |= {store: shards for store in opened._images.stores}
         return self._opened[shards, schema.hash]
 
     def _arrow(self, path: Path) -> Path | None:
@@ -111,7 +114,10 @@ class Tables:
         images = [path for path in self.tables if {"image", "id_str"} <= set(self.columns(path))]
         if not having or len(images) != len(having):
             return False
-        opened = [self._open(table, self.schema)._images for table in _tables_of(images)]
+        try:
+            opened = [self._open(table, self.schema)._images for table in _tables_of(images)]
+        except HoagError:  # as whoever needs that table will be told
+            return False
         # A hash that is there twice, be it by chance, is for the joint groups to look into.
         ids = np.concatenate([store.records.keys for part in opened for store in part.stores])
         ids.sort()
