@@ -306,7 +306,9 @@ def test_redirects_in_a_circle_end(server, tmp_path):
         fetch(server.redirect("/a", "/b"), tmp_path)
 
 
-@pytest.mark.parametrize("to", ["", "ftp://127.0.0.1/x", "https://127.0.0.1:1/x", "//evil.org/x"])
+@pytest.mark.parametrize(
+    "to", ["", "ftp://127.0.0.1/x", "https://127.0.0.1:1/x", "//evil.org/x", "//[x"]
+)
 def test_redirects_to_nonsense_are_refused(server, tmp_path, to):
     with pytest.raises(HoagError, match="redirects"):
         fetch(server.redirect("/a", to), tmp_path)
@@ -390,6 +392,18 @@ def test_a_file_that_is_there_and_right_is_not_fetched(server, tmp_path):
     assert is_current(got, file, tmp_path)
     (tmp_path / "votes.csv").write_bytes(CONTENT[:-1])
     assert not is_current(got, file, tmp_path)
+
+
+def test_one_process_at_a_time_fetches_into_a_folder(server, tmp_path):
+    files = [RemoteFile(server.put(f"/{n}", CONTENT), f"{n}") for n in range(2)]
+    first = fetch_all(files, tmp_path, patience=QUICK)
+    next(first)
+    with pytest.raises(HoagError, match="another process is fetching into it"):
+        list(fetch_all(files, tmp_path, patience=QUICK))
+    next(first)
+    first.close()
+    (tmp_path / "0").unlink()
+    assert len(list(fetch_all(files[:1], tmp_path, patience=QUICK))) == 1
 
 
 def test_several_files_come_one_after_the_other_and_stay(server, tmp_path):

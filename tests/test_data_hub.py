@@ -328,6 +328,8 @@ def test_a_file_by_its_address(hub, tmp_path, capsys):
         ("gz_evo", {"sha256": "0" * 64}, "sha256 is for a file by URL"),
         ("https://example.org/a.csv", {"sha256": "12"}, "64 hexadecimal digits"),
         ("https://example.org/", {}, "names no file"),
+        ("https://[x/a.csv", {}, "names no file"),
+        ("https:///a.csv", {}, "names no file"),
         ("http://example.org/a.csv", {}, "http may be changed on its way"),
         ("https://example.org/a.csv", {"revision": "v1"}, "so leave out 'revision'"),
         ("https://example.org/a.csv", {"token": "hf_x"}, "so leave out 'token'"),

@@ -7,7 +7,10 @@ any host.
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -74,15 +77,40 @@ def fetch_all(
     for file in files:
         _refuse_outside(file)
     need_space(folder, sum(_missing(file, folder) for file in files))
-    with client(patience) as web, _bar(files, what or folder.name) as bar:
+    with _alone(folder), client(patience) as web, _bar(files, what or folder.name) as bar:
         for file in files:
             try:
                 yield _fetch(web, file, folder, file.path in own, patience, bar)
             except OSError as error:
+                raise _unwritable(error, folder) from None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time fetch into a folder; two would write into the same parts."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        holder = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _unwritable(error, folder) from None
+    try:
+        with suppress(OSError):  # some network disks have no locks
+            try:
+                fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
                 raise HoagError(
-                    f"{error.filename or folder}: cannot be written ({error.strerror}); what "
-                    "arrived is kept, so mend that and repeat the command"
+                    f"{folder}: another process is fetching into it; wait until it is done"
                 ) from None
+        yield
+    finally:
+        os.close(holder)
+
+
+def _unwritable(error: OSError, folder: Path) -> HoagError:
+    return HoagError(
+        f"{error.filename or folder}: cannot be written ({error.strerror}); what arrived is kept, "
+        "so mend that and repeat the command"
+    )
 
 
 def _fetch(

@@ -132,14 +132,7 @@ def _resolve(name: str, sha256: str | None) -> DataSet:
     if found := find_set(name):
         return found
     if is_url:
-        file = CatalogueFile(name, f"sha256:{sha256.lower()}" if sha256 else "")
-        if not file.name:
-            raise HoagError(f"{name}: names no file; give the address of one")
-        if name.startswith("http:") and not sha256 and urlsplit(name).hostname not in _LOCAL:
-            raise HoagError(
-                f"{name}: http may be changed on its way; use https, or give its sha256"
-            )
-        return DataSet(name=file.name, urls=(file,))
+        return _one_file(name, sha256)
     if HUB_ID.fullmatch(name):
         return DataSet(name=name, hub=name, hosts=hub_hosts())
     hint = closest(name, [one.name for one in list_sets()])
@@ -147,6 +140,20 @@ def _resolve(name: str, sha256: str | None) -> DataSet:
         f"{name}: no data set of that name{hint or '; `hoag data get --list` shows them'} (an id "
         "of the Hub is user/name, an address begins with https://)"
     )
+
+
+def _one_file(url: str, sha256: str | None) -> DataSet:
+    """Make a data set of the file at a URL."""
+    file = CatalogueFile(url, f"sha256:{sha256.lower()}" if sha256 else "")
+    try:
+        host, name = urlsplit(url).hostname, file.name
+    except ValueError:
+        host, name = None, ""
+    if not host or not name:
+        raise HoagError(f"{url}: names no file; give the address of one")
+    if url.startswith("http:") and not sha256 and host not in _LOCAL:
+        raise HoagError(f"{url}: http may be changed on its way; use https, or give its sha256")
+    return DataSet(name=name, urls=(file,))
 
 
 def _listing(place: HubRepo, wanted: DataSet, patience: Patience) -> Listing:

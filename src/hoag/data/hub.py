@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from hoag._version import __version__
 from hoag.data.parts import RemoteFile
-from hoag.data.patience import PASSING, GaveUp, Interrupted, Patience, asked_to_wait, patiently
+from hoag.data.patience import PASSING, GaveUp, PassingFault, Patience, asked_to_wait, patiently
 from hoag.data.streams import Refused
 from hoag.errors import HoagError
 
@@ -84,10 +84,12 @@ class HubRepo:
             except HfHubHTTPError as error:
                 status, headers = error.response.status_code, error.response.headers
                 if status in PASSING:
-                    raise Interrupted(f"the Hub answers {status}", asked_to_wait(headers)) from None
+                    raise PassingFault(
+                        f"the Hub answers {status}", asked_to_wait(headers)
+                    ) from None
                 raise self.refused(status, headers.get("x-error-code", "")) from None
             except httpx2.TransportError:
-                raise Interrupted(f"{urlsplit(self.endpoint).netloc} cannot be reached") from None
+                raise PassingFault(f"{urlsplit(self.endpoint).netloc} cannot be reached") from None
 
         with only_what_is_asked():
             return patiently(once, patience, self.repo)
@@ -144,7 +146,9 @@ def hub_repo(
     if not HUB_ID.fullmatch(repo):
         raise HoagError(f"{repo}: not an id of the Hub; write user/name")
     where = (endpoint or huggingface_hub.constants.ENDPOINT).rstrip("/")
-    return HubRepo(repo, where, token or huggingface_hub.get_token(), revision)
+    implicit = not huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN
+    own = huggingface_hub.get_token() if token is None and implicit else None
+    return HubRepo(repo, where, token or own, revision)
 
 
 def list_files(place: HubRepo, patience: Patience, hosts: tuple[str, ...] = ()) -> Listing:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hoag.data.patience import Interrupted, Patience, wait_before
+from hoag.data.patience import PassingFault, Patience, wait_before
 from hoag.data.streams import Stream, open_stream, plain
 from hoag.errors import HoagError
 from hoag.files import read_json, write_json
@@ -80,7 +80,7 @@ class Part:
             try:
                 self._continue(web, bar)
                 return
-            except Interrupted as fault:
+            except PassingFault as fault:
                 attempt = 1 if self.have > most else attempt + 1
                 most = max(most, self.have)
                 wait_before(attempt, fault, patience, self.file.path)
@@ -102,8 +102,10 @@ class Part:
                 for chunk in stream.chunks:
                     out.write(chunk)
                     bar.update(len(chunk))
-        if total is not None and self.have < total:
-            raise Interrupted(f"the answer ended after {self.have} of {total} bytes")
+        if total is not None and self.have != total:
+            raise PassingFault(
+                f"the answer ended after {self.have} of {total} bytes", anew=self.have > total
+            )
 
     def _begin(self, stream: Stream) -> None:
         """Start anew: refuse a wrong size and a full disk before anything is written."""

@@ -43,7 +43,7 @@ class Patience:
     timeout: float = 30.0
 
 
-class Interrupted(Exception):
+class PassingFault(Exception):
     """A fault that may pass.
 
     Attributes
@@ -78,7 +78,7 @@ def asked_to_wait(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
-def wait_before(attempt: int, fault: Interrupted, patience: Patience, what: str) -> None:
+def wait_before(attempt: int, fault: PassingFault, patience: Patience, what: str) -> None:
     """Wait after the fault of an attempt, counted from 1, or give up.
 
     Raises
@@ -103,7 +103,7 @@ def wait_before(attempt: int, fault: Interrupted, patience: Patience, what: str)
 
 
 def patiently(ask: Callable[[], T], patience: Patience, what: str) -> T:
-    """Call `ask` until it does not raise Interrupted.
+    """Call `ask` until it does not raise PassingFault.
 
     Raises
     ------
@@ -114,6 +114,6 @@ def patiently(ask: Callable[[], T], patience: Patience, what: str) -> T:
     while True:
         try:
             return ask()
-        except Interrupted as fault:
+        except PassingFault as fault:
             attempt += 1
             wait_before(attempt, fault, patience, what)

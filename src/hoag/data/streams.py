@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from hoag._version import __version__
-from hoag.data.patience import PASSING, Interrupted, Patience, asked_to_wait
+from hoag.data.patience import PASSING, PassingFault, Patience, asked_to_wait
 from hoag.errors import HoagError
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def open_stream(
 
     Raises
     ------
-    Interrupted
+    PassingFault
         If asking again may help, here or while the stream is read.
     Refused
         If the server says no.
@@ -108,7 +107,7 @@ def open_stream(
                     f"{plain(place)}: its certificate is not valid; something between may be "
                     "listening, so nothing is fetched"
                 ) from None
-            raise Interrupted(_fault(error, place)) from None
+            raise PassingFault(_fault(error, place)) from None
         except httpx2.InvalidURL:
             raise HoagError(f"{plain(place)}: not a web address") from None
     raise HoagError(f"{plain(url)}: redirects {HOPS} times and more, perhaps in a circle; refused")
@@ -126,8 +125,11 @@ def allowed(host: str, hosts: Sequence[str]) -> bool:
 
 
 def _next_place(url: str, place: str, location: str, hosts: Sequence[str]) -> str:
-    place = urljoin(place, location)
-    here, there = urlsplit(url), urlsplit(place)
+    try:
+        place = urljoin(place, location)
+        here, there = urlsplit(url), urlsplit(place)
+    except ValueError:
+        raise HoagError(f"{plain(url)}: redirects to {location!r}, no web address") from None
     if there.scheme != "https" and here.scheme == "https":
         raise HoagError(f"{plain(url)}: redirects to {plain(place)}, which is not https; refused")
     if there.netloc != here.netloc and not allowed(there.hostname or "", hosts):
@@ -146,30 +148,31 @@ def _origin(url: str) -> tuple[str, str]:
 def _read(answer: httpx2.Response, url: str, start: int) -> Stream:
     status, headers = answer.status_code, answer.headers
     if status in PASSING:
-        raise Interrupted(f"the server answers {status}", asked_to_wait(headers))
+        raise PassingFault(f"the server answers {status}", asked_to_wait(headers))
     if status == 416:  # what is there already is as long as the file, or longer
         total = _total(headers.get("content-range", ""))
         if total != start:
-            raise Interrupted("there is no more to send, but the size is wrong", anew=True)
+            raise PassingFault("there is no more to send, but the size is wrong", anew=True)
         return Stream(start, total, "", iter(()))
     if status not in (200, 206):
         answer.read()
         raise Refused(_refusal(url, status), status, headers.get("x-error-code", ""))
-    if status == 206 and start:
-        begins = re.match(r"bytes (\d+)-", headers.get("content-range", ""))
-        if begins is None or int(begins[1]) != start:
-            raise Interrupted("the server sent other bytes than were asked for", anew=True)
-        total = _total(headers["content-range"])
-        return Stream(start, total, _validator(headers), answer.iter_raw())
-    length = headers.get("content-length", "")
+    if status == 206:
+        content_range = headers.get("content-range", "")
+        if not content_range.startswith(f"bytes {start}-"):
+            raise PassingFault("the server sent other bytes than were asked for", anew=True)
+        return Stream(start, _total(content_range), _validator(headers), answer.iter_raw())
     return Stream(
-        0, int(length) if length.isdigit() else None, _validator(headers), answer.iter_raw()
+        0, _number(headers.get("content-length", "")), _validator(headers), answer.iter_raw()
     )
 
 
 def _total(content_range: str) -> int | None:
-    text = content_range.rpartition("/")[2]
-    return int(text) if text.isdigit() else None
+    return _number(content_range.rpartition("/")[2])
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _validator(headers: Mapping[str, str]) -> str:
