@@ -47,7 +47,11 @@ def votes_of(n, campaign="gz2"):
         return first | {"disk-edge-on-gz2_yes": featured // 3,
                         "disk-edge-on-gz2_no": featured - featured // 3,
                         "bar-gz2_yes": 2, "bar-gz2_no": 3}  # fmt: skip
-    return {f"smooth-or-featured-{campaign}_smooth": 12, f"bar-{campaign}_strong": n % 4}
+    first = {"smooth": 12, "featured-or-disk": 20, "artifact": 1}
+    bars = {"strong": n % 4, "weak": 2, "no": 5}
+    return {f"smooth-or-featured-{campaign}_{name}": votes for name, votes in first.items()} | {
+        f"bar-{campaign}_{name}": votes for name, votes in bars.items()
+    }
 
 
 def write_parquet(path, rows, row_group=64):

@@ -20,7 +20,7 @@ from hoag.data.csv_parts import text_as
 from hoag.data.part_values import Faults, Numbers, numbers_of, read_galaxies, read_ids, refuse_text
 from hoag.data.table_parts import TableParts, open_table
 from hoag.data.vote_checks import SeenIds, VoteChecks
-from hoag.data.vote_columns import VoteColumns, find_columns
+from hoag.data.vote_columns import VoteColumns, columns_without_votes, find_columns
 from hoag.data.vote_values import (
     label_of_votes,
     refuse_empty_questions,
@@ -63,7 +63,7 @@ class VotesReader:
     path, campaign
         The file, and the campaign it is read as.
     kind
-        "votes"; or "labels", for a downstream task such as rings.
+        "votes"; "labels", for a downstream task such as rings; "galaxies" for neither.
     columns
         Which column holds what.
     checks
@@ -73,7 +73,7 @@ class VotesReader:
     def __init__(self, table: TableParts, campaign: str, schema: Schema, columns: VoteColumns):
         self.path = table.path
         self.campaign = campaign
-        self.kind = "labels" if columns.label else "votes"
+        self.kind = "labels" if columns.label else "votes" if campaign else "galaxies"
         self.columns = columns
         self.checks = VoteChecks()
         self._table = table
@@ -121,7 +121,7 @@ class VotesReader:
         if self.kind == "labels":
             assert self.map is not None
             galaxy |= label_of_votes(self.columns.label, self.map, numbers, faults)
-        else:
+        elif self.kind == "votes":
             votes, rounding = self._votes(numbers, faults)
         self._set_aside_repeats(ids, seen, first, faults)
         kept = np.flatnonzero(~faults.bad)
@@ -200,6 +200,21 @@ def open_votes(path: str | Path, campaign: str, schema: Schema | str = "gz-evo")
     schema = load_schema(schema) if isinstance(schema, str) else schema
     table = open_table(path)
     return VotesReader(table, campaign, schema, find_columns(table, campaign, schema))
+
+
+def open_galaxies(path: str | Path, schema: Schema | str = "gz-evo") -> VotesReader:
+    """Open a table of galaxies without votes, read and checked as one with votes is.
+
+    Columns of votes that the table may have are passed over.
+
+    Raises
+    ------
+    HoagError
+        If the file cannot be read, or has no ids.
+    """
+    schema = load_schema(schema) if isinstance(schema, str) else schema
+    table = open_table(path)
+    return VotesReader(table, "", schema, columns_without_votes(table, schema))
 
 
 def read_votes(

@@ -17,8 +17,7 @@ from hoag.catalogue import list_names
 from hoag.console import progress, say
 from hoag.data.inputs import Source
 from hoag.data.places import has_image_bytes, image_files, stem
-from hoag.data.published import VotesPart, open_votes
-from hoag.data.tables import iterate_table
+from hoag.data.published import VotesPart, VotesReader, open_galaxies, open_votes
 from hoag.errors import HoagError
 from hoag.files import read_json, write_json, written_whole
 from hoag.schema import Schema
@@ -116,25 +115,28 @@ def _parts_of_tables(
         start = writer.rows
         writer.starts.append(start)
         writer.bases.append(str((source.images or table.parent).resolve()))
-        if source.kind == "campaign":
-            reader = open_votes(table, source.campaign, schema)
-            if reader.kind != "votes":
-                raise HoagError(
-                    f"{table}: these are labels of a downstream task, not votes for pretraining; "
-                    f"give them as --downstream {source.campaign}={table}"
-                )
-            parts = reader.parts()
-        else:
-            reader, parts = None, iterate_table(table)
-        for part in parts:
+        reader = _reader(table, source, schema)
+        for part in reader.parts():
             if source.images is not None or not has_image_bytes(table):
                 if known is None and "file_loc" not in part.table.column_names:
                     assert source.images is not None
                     known = _files_by_id(source.images)
                 part = _with_files(part, known, source, table)
             yield part, start
-        if reader is not None:
+        if source.campaign:
             writer.note(reader)
+
+
+def _reader(table: Path, source: Source, schema: Schema) -> VotesReader:
+    if not source.campaign:
+        return open_galaxies(table, schema)
+    reader = open_votes(table, source.campaign, schema)
+    if reader.kind != "votes":
+        raise HoagError(
+            f"{table}: these are labels of a downstream task, not votes for pretraining; give them "
+            f"as --downstream {source.campaign}={table}"
+        )
+    return reader
 
 
 def _with_files(

@@ -105,6 +105,13 @@ def find_columns(table: TableParts, campaign: str, schema: Schema) -> VoteColumn
     return replace(columns, others=_others(header, columns, schema))
 
 
+def columns_without_votes(table: TableParts, schema: Schema) -> VoteColumns:
+    """Find the columns of a table of galaxies that are read without their votes."""
+    header = Header(table)
+    columns = VoteColumns(galaxy_columns(header, None), None)
+    return replace(columns, others=_others(header, columns, schema))
+
+
 def _check_own(header: Header, here: Mapping[str, str], own: Schema) -> None:
     """Refuse questions of which some answers are missing, and columns that are nearly an answer."""
     for question in own.questions:
