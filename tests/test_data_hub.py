@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -224,6 +227,19 @@ def test_what_is_not_for_everybody_is_said_with_what_to_do(hub, made, tmp_path, 
     assert not list((tmp_path / "own").rglob("*.parquet")) if (tmp_path / "own").exists() else True
     assert len(fetch(hub, "me/own", tmp_path / "own", token="hf_reader").name) > 0
     assert same_files(tmp_path / "own", made, DATA)
+
+
+def test_the_environment_says_which_hub_and_who_asks(hub, made, tmp_path):
+    # In a process of its own, because huggingface_hub reads the environment once.
+    hub.add("me/own", made, private=True)
+    code = f"from hoag.data.getting import get; print(get('me/own', {str(tmp_path / 'own')!r}))"
+    surroundings = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_reader", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | surroundings, capture_output=True, text=True
+    )
+    assert done.stdout == f"{tmp_path / 'own'}\n", done.stderr
+    assert same_files(tmp_path / "own", made, DATA)
+    assert {one.headers["authorization"] for one in hub.asked} == {"Bearer hf_reader"}
 
 
 def test_a_set_that_is_missing_is_said_with_what_is_known_about_it(hub, tmp_path):

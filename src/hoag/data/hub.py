@@ -141,13 +141,13 @@ def hub_repo(
     HoagError
         If the id is not one.
     """
-    import huggingface_hub
+    from huggingface_hub import constants, get_token
 
     if not HUB_ID.fullmatch(repo):
         raise HoagError(f"{repo}: not an id of the Hub; write user/name")
-    where = (endpoint or huggingface_hub.constants.ENDPOINT).rstrip("/")
-    implicit = not huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN
-    own = huggingface_hub.get_token() if token is None and implicit else None
+    where = (endpoint or constants.ENDPOINT).rstrip("/")
+    implicit = not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN
+    own = get_token() if token is None and implicit else None
     return HubRepo(repo, where, token or own, revision)
 
 
