@@ -175,7 +175,8 @@ def test_children_beyond_their_parents_are_counted_and_kept(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("names", [
-    ("ring_votes", "not_ring_votes", "swiped-ring_fraction"), ("ring_yes", "ring_no", "ring_fraction"),
+    ("ring_votes", "not_ring_votes", "swiped-ring_fraction"),
+    ("ring_yes", "ring_no", "ring_fraction"),
 ])  # fmt: skip
 def test_rings_are_labels_by_majority(tmp_path: Path, names: tuple[str, str, str]) -> None:
     old = ("ring_votes", "not_ring_votes", "swiped-ring_fraction")
