@@ -261,6 +261,13 @@ def test_files_of_two_times_are_of_one_revision(hub, made, tmp_path):
     assert json.loads((out / "download.json").read_text())["revision"] == repo.ids[1]
 
 
+@pytest.mark.parametrize("answer", [b"<html>please log in</html>", b"{}", b""])
+def test_a_network_that_answers_in_the_hubs_place(hub, tmp_path, answer):
+    hub.put("/api/datasets/me/own", answer)
+    with pytest.raises(HoagError, match="does not answer as a Hub does; check the address"):
+        fetch(hub, "me/own", tmp_path / "x")
+
+
 def test_a_set_that_is_empty(hub, tmp_path):
     hub.add("me/empty", files={".gitattributes": b""})
     with pytest.raises(HoagError, match="me/empty: has no files yet"):

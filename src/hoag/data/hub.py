@@ -90,6 +90,11 @@ class HubRepo:
                 raise self.refused(status, headers.get("x-error-code", "")) from None
             except httpx2.TransportError:
                 raise PassingFault(f"{urlsplit(self.endpoint).netloc} cannot be reached") from None
+            except (ValueError, KeyError):  # what a login page in between says, for one
+                raise HoagError(
+                    f"{self.repo}: {self.endpoint} does not answer as a Hub does; check the "
+                    "address, and whether the network asks for a login"
+                ) from None
 
         with only_what_is_asked():
             return patiently(once, patience, self.repo)
