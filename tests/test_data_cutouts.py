@@ -20,6 +20,7 @@ from hoag.data.cutout_positions import get_survey, survey_names
 from hoag.data.cutout_requests import Pace
 from hoag.data.cutouts import cutouts
 from hoag.data.fits_images import FitsSettings, fits_to_rgb
+from hoag.data.places import find_tables
 from hoag.errors import HoagError
 from hoag.images import decode
 from tests.cutout_server import EDGE, SOURCES, CutoutServer
@@ -71,6 +72,7 @@ def test_catalogue_written_is_opened_at_once(tmp_path: Path, server: CutoutServe
         y, x = np.unravel_index(pixels[..., 0].argmax(), (48, 48))
         assert abs(y - 23.5) < 2 and abs(x - 23.5) < 2
     assert failures(made.parent) == {}
+    assert find_tables(made.parent) == [made]  # a build takes the folder as it is
 
 
 def test_field_of_view_is_that_of_galaxy_zoo_2(tmp_path: Path, server: CutoutServer) -> None:

@@ -10,6 +10,7 @@ _WAVELENGTHS = {
     "u": 355, "b": 435, "g": 475, "v": 555, "r": 620, "vis": 700, "i": 760, "z": 890, "y": 980,
     "j": 1250, "h": 1650, "k": 2200, "ks": 2200,
 }  # fmt: skip
+_APART = 55  # nm; a telescope's z or i lies that near to another's
 _HST = re.compile(r"f(\d{3,4})(w|m|n|lp)")
 _HST_INFRARED = 200  # F160W is 1600 nm, F435W is 435 nm
 _COMPANIONS = (
@@ -29,10 +30,11 @@ def wavelength(name: str) -> int | None:
 
 
 def same_filter(one: str, other: str) -> bool:
-    """Tell whether two names mean one filter: the same name, or the same wavelength."""
-    return one.casefold() == other.casefold() or (
-        wavelength(one) is not None and wavelength(one) == wavelength(other)
-    )
+    """Tell whether two names mean one filter: "z" and "F850LP" do, "g" and "r" do not."""
+    first, second = wavelength(one), wavelength(other)
+    if first is None or second is None:
+        return one.casefold() == other.casefold()
+    return abs(first - second) < _APART
 
 
 def red_first(names: Sequence[str], wanted: Sequence[str] = ()) -> list[int]:

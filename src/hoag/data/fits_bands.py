@@ -61,8 +61,8 @@ def _planes_of(
                             "leave the bands out")  # fmt: skip
         return [(hdu, None)]
     if len(shape) > 3:
-        raise HoagError(f"{where}: has {len(shape)} axes ({size_of(hdu)}); an image has two, or a "
-                        "third for its bands")  # fmt: skip
+        raise HoagError(f"{where}: has {len(shape)} axes ({size_of(hdu)}); give an "
+                        "image of two, or of a third for its bands")  # fmt: skip
     names = [band_name(hdu, plane) for plane in range(shape[0])]
     if bands:
         return [(hdu, _plane_number(band, names, where)) for band in bands]
@@ -130,7 +130,11 @@ def pixels_of(hdu: Any, available: int, where: str) -> Planes:
     if claimed > MOST_PIXELS:
         raise HoagError(f"{where}: claims {size_of(hdu)}, too large to be a cutout of one galaxy; "
                         "cut it out")  # fmt: skip
-    size = claimed * abs(int(hdu.header["BITPIX"])) // 8
+    bits = hdu.header["BITPIX"]
+    if bits not in (8, 16, 32, 64, -32, -64):
+        raise HoagError(f"{where}: its header claims pixels of {bits!r} bits (BITPIX), which FITS "
+                        "has not; fetch it again or drop the row")  # fmt: skip
+    size = claimed * abs(bits) // 8
     compressed = type(hdu).__name__ == "CompImageHDU"
     start = 0 if compressed else int(hdu.fileinfo()["datLoc"])
     if start + size > (available * _MOST_COMPRESSION if compressed else available):

@@ -202,10 +202,13 @@ def _opened(content: bytes, where: str) -> Iterator[Any]:
                 yield hdus
         except HoagError:
             raise
-        except Exception as error:
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
+        except (OSError, fits.VerifyError) as error:
+            reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")[:160]
             raise HoagError(f"{where}: the FITS file is damaged or cut short ({reason}); fetch it "
                             "again or drop the row") from None  # fmt: skip
+        except Exception:  # of any kind, where a header or a compressed tile is impossible
+            raise HoagError(f"{where}: the FITS file is damaged or cut short (its header does not "
+                            "describe what follows it); fetch it again or drop the row") from None  # fmt: skip
 
 
 def _finished(
