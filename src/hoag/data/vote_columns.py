@@ -153,18 +153,19 @@ def _published(
             FractionColumns(q.name, totals[q.name], {c: parts[c] for c in q.answers})
             for q in known.questions
         ]
-    _refuse(header, known, schema, counts, parts, totals)
-    raise AssertionError
+    complaint = _complaint(header, known, schema, counts, parts, totals)
+    raise HoagError(f"{header.path}: {complaint}")
 
 
-def _refuse(
+def _complaint(
     header: Header, known: ColumnMap, schema: Schema, counts: Mapping[str, str],
     parts: Mapping[str, str], totals: Mapping[str, str],
-) -> None:  # fmt: skip
+) -> str:  # fmt: skip
     """Say why a table is not the published one, or holds no raw votes."""
-    form = "count" if counts else "fraction"
+    form = "count" if counts or (known.forms["count"] and not parts) else "fraction"
     have = counts if form == "count" else parts
-    missing = [c for c in known.stems if c not in have]
+    missing = [column for column in known.stems if column not in have]
+    wanted = [_wanted(known, form, column) for column in missing]
     instead = {
         kind: found
         for kind in ("weighted", "debiased", "predicted")
@@ -172,23 +173,21 @@ def _refuse(
     }
     other = _looks_like(header, known.campaign, schema, known)
     if other or not (counts or parts or instead):
-        raise HoagError(
-            f"{header.path}: does not have the columns of campaign '{known.campaign}' "
-            f"({known.title}){other}; "
-            f"{header.named([_wanted(known, form, c) for c in missing[:1]])}"
+        hint = f"; {header.named(wanted[:1])}" if wanted else ""
+        return (
+            f"does not have the columns of campaign '{known.campaign}' ({known.title}){other}{hint}"
         )
     if "predicted" in instead or (instead and 2 * len(have) < len(known.stems)):
-        raise HoagError(f"{header.path}: {_not_raw(known, instead, len(missing))}")
-    if not missing:
-        none = [known.question_columns("total", q)[0] for q in known.questions
-                if q.name not in totals]  # fmt: skip
-        raise HoagError(
-            f"{header.path}: {header.named(none)}, the number of volunteers that the fractions are "
-            "of; votes need raw counts, or raw fractions with totals"
+        return _not_raw(known, instead, len(missing))
+    if missing:
+        return (
+            f"{header.named(wanted)} of the published table '{known.title}'; restore it, or give "
+            "the columns GZ-Evo's names"
         )
-    raise HoagError(
-        f"{header.path}: {header.named([_wanted(known, form, c) for c in missing])} of the "
-        f"published table '{known.title}'; restore it, or give the columns GZ-Evo's names"
+    none = [known.question_columns("total", q)[0] for q in known.questions if q.name not in totals]
+    return (
+        f"{header.named(none)}, the number of volunteers that the fractions are of; votes need raw "
+        "counts, or raw fractions with totals"
     )
 
 
@@ -208,12 +207,14 @@ def _not_raw(known: ColumnMap, instead: Mapping[str, Sequence[str]], number: int
             f"volunteers; get the volunteers' table from {known.source}"
         )
     kinds = " and ".join(f"{kind} ones ('{names[0]}')" for kind, names in instead.items())
-    want = f"'{_wanted(known, 'count', next(iter(known.stems)))}'" if known.forms["count"] else (
-        f"'{known.question_columns('total', known.questions[0])[0]}'")  # fmt: skip
+    first = known.questions[0]
+    total = known.question_columns("total", first)[0]
+    count = known.answer_columns("count", next(iter(first.answers.values())))
+    raw = f"raw counts ('{count[0]}'), or " if count else ""
     return (
         f"raw votes are missing for {number} of {len(known.stems)} answers and there are only "
-        f"{kinds}, which are no numbers of volunteers; votes need raw counts, or raw fractions "
-        f"with their totals (such as {want}): get the full table from {known.source}"
+        f"{kinds}, which are no numbers of volunteers; votes need {raw}raw fractions with their "
+        f"totals ('{total}'): get the full table from {known.source}"
     )
 
 

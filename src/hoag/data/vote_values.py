@@ -107,10 +107,11 @@ def votes_of_fractions(
             total.missing & (part > 0), columns.total,
             lambda row: f"is empty although '{name}' is {part[row]:g}",  # noqa: B023
         )  # fmt: skip
-        exact = np.where(faults.bad, 0, part * asked)
+        share = np.where(faults.bad, 0, part)
+        exact = share * asked
         votes[answer] = np.rint(exact).astype(np.int32)
         rounding = np.maximum(rounding, np.abs(exact - votes[answer]))
-        whole += part
+        whole += share
     faults.add(
         (whole > 1 + _SUM) & (asked > 0), columns.total,
         lambda row: f"the fractions of its question sum to {whole[row]:.3f}, more than 1",
