@@ -174,6 +174,11 @@ def test_unit_that_contradicts_the_stretch_is_refused() -> None:
         rgb(content(primary(cube, BUNIT="counts")), stretch="legacy")
 
 
+def test_a_stretch_that_shows_nothing_is_refused() -> None:
+    with pytest.raises(HoagError, match="nothing can be seen of it .* for nanomaggy; choose 'auto"):
+        rgb(content(primary(GALAXY * 1e6)), stretch="legacy")
+
+
 def test_bands_that_are_not_the_stretchs_are_refused_unless_chosen() -> None:
     made = content(primary(np.stack([GALAXY, GALAXY * 2, GALAXY * 3]), BANDS="gri"))
     with pytest.raises(HoagError, match="bands are 'i', 'r', 'g', but the stretch 'legacy' is for"):

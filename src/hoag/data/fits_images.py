@@ -136,6 +136,10 @@ def render(image: FitsImage, stretch: Stretch, where: str) -> Pixels:
         found = [i for i, b in enumerate(stretch.bands) if b and same_filter(b, image.names[0])]
         which = found[0] if found else None
     rgb = apply_stretch(image.planes, stretch, which=which, skies=image.skies)
+    if not np.ptp(rgb.reshape(-1, 3), axis=0).any():
+        meant = f", whose numbers are for {stretch.unit}" if stretch.unit else ""
+        raise HoagError(f"{where}: nothing can be seen of it under the stretch '{stretch.name}'"
+                        f"{meant}; choose 'auto'")  # fmt: skip
     return np.ascontiguousarray(rgb[::-1])
 
 
