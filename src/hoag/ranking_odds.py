@@ -231,9 +231,10 @@ def fit_odds(
     levels = np.broadcast_to(np.stack([part[1] for part in parts])[..., None], logs.shape)
     slopes = np.broadcast_to(_SLOPES[:, None], logs.shape)
     shares = np.stack([part[2] for part in parts])
-    chosen = [np.ravel(each)[kept] for each in
-              (weights, slopes, levels, np.broadcast_to(lapses, logs.shape), shares)]  # fmt: skip
-    return Odds(chosen[0] / chosen[0].sum(), *chosen[1:], population)
+    names = (weights, slopes, levels, np.broadcast_to(lapses, logs.shape), shares)
+    weight, *parameters = (np.ravel(each)[kept] for each in names)
+    slope, level, lapse, share_of_yes = parameters
+    return Odds(weight / weight.sum(), slope, level, lapse, share_of_yes, population)
 
 
 def _levels(population: Population, slopes: Floats, prior: float) -> Floats:
