@@ -14,10 +14,13 @@ from hoag.errors import HoagError
 
 if TYPE_CHECKING:
     from hoag import votes
+    from hoag.atlas import map_galaxies as map
+    from hoag.finding import find
     from hoag.galaxies import Galaxies, open
     from hoag.models import Model, load
     from hoag.probing import Curve, label_efficiency
     from hoag.schema import Schema, load_schema
+    from hoag.searching import search
     from hoag.simulator import simulate
     from hoag.training import train
 
@@ -28,10 +31,13 @@ __all__ = [
     "Model",
     "Schema",
     "__version__",
+    "find",
     "label_efficiency",
     "load",
     "load_schema",
+    "map",
     "open",
+    "search",
     "simulate",
     "train",
     "votes",
@@ -42,10 +48,13 @@ _HOMES = {
     "Galaxies": "galaxies",
     "Model": "models",
     "Schema": "schema",
+    "find": "finding",
     "label_efficiency": "probing",
     "load": "models",
     "load_schema": "schema",
+    "map": "atlas",
     "open": "galaxies",
+    "search": "searching",
     "simulate": "simulator",
     "train": "training",
 }

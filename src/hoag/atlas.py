@@ -256,6 +256,9 @@ def map_galaxies(
     return Atlas(table, made.names, vectors, about, colour, thumbnails, store)
 
 
+map = map_galaxies  # as users know it: hoag.map
+
+
 def _json(content: dict[str, Any]) -> bytes:
     import json
 

@@ -79,9 +79,10 @@ def shade_of(column: Any, name: str) -> Shade:
     lookup = {value: _PALETTE[i] for i, value in enumerate(sorted(named, key=str))}
     colours = np.array([_rgba(lookup.get(value, _NONE)) for value in values])
     classes = [(f"{value} ({counts[value]:,})", colour) for value, colour in lookup.items()]
-    others = len(values) - sum(counts[value] for value in named)
-    if others:
-        classes.append((f"others ({others:,})", _NONE))
+    missing = values.count(None)
+    others = len(values) - missing - sum(counts[value] for value in named)
+    grey = [(others, "others"), (missing, "no value")]
+    classes += [(f"{what} ({count:,})", _NONE) for count, what in grey if count]
     return Shade(name, colours, tuple(classes))
 
 
@@ -157,7 +158,7 @@ def _points(
     else:
         order = np.random.default_rng(0).permutation(len(places))
         colours = TRUE if shade is None else shade.colours[order]
-        size = float(np.clip(12_000 / len(places), 0.5, 14))
+        size = float(np.clip(30_000 / len(places), 0.5, 20))
         ax.scatter(
             places[order, 0], places[order, 1], s=size, c=colours, linewidths=0,
             alpha=0.75 if len(places) < _MANY else 0.4, rasterized=True,
