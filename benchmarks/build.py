@@ -12,6 +12,7 @@ build, each shared page counted once, looked at ten times a second. All is delet
 """
 
 import argparse
+import resource
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from measuring import report
 NATIVE = Path(__file__).parents[2] / "shared" / "galaxies" / "native" / "images"
 BASES = 400  # galaxies that others are made of
 SHARD = 100_000  # rows of a table of small images
-VOTES = ("smooth-or-featured-gz2_smooth", "smooth-or-featured-gz2_featured-or-disk")
+VOTES = tuple(f"smooth-or-featured-gz2_{a}" for a in ("smooth", "featured-or-disk", "artifact"))
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
 parser.add_argument("--galaxies", type=int, nargs="+", default=[10_000])
@@ -121,25 +122,26 @@ def make_sources(folder: Path, count: int, options: argparse.Namespace) -> dict[
     return places
 
 
-def resize_bare(paths: list[str], size: int) -> float:
-    """Seconds it takes to decode, resize and encode images whose bytes are in memory."""
+def resize_bare(paths: list[str], size: int) -> tuple[float, float]:
+    """Seconds, also of the processor, to decode, resize and encode images that are in memory."""
     from hoag.images import decode, encode_jpeg
 
     contents = [Path(path).read_bytes() for path in paths]
     for content in contents[:20]:
         encode_jpeg(decode(content, size), 95)
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), time.process_time()
     for content in contents:
         encode_jpeg(decode(content, size), 95)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - spent
 
 
-def bare_rate(files: list[Path], size: int, workers: int) -> float:
-    """Images a second of `workers` processes together."""
+def bare_rate(files: list[Path], size: int, workers: int) -> np.ndarray:
+    """Images a second of `workers` processes together, and of one second of processor."""
     shares = [[str(path) for path in files[k::workers]] for k in range(workers)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         seconds = list(pool.map(resize_bare, shares, [size] * workers))
-    return sum(len(share) / spent for share, spent in zip(shares, seconds, strict=True))
+    together = sum(len(share) / spent for share, (spent, _) in zip(shares, seconds, strict=True))
+    return np.array([together, len(files) / sum(spent for _, spent in seconds)])
 
 
 class Memory(threading.Thread):
@@ -184,6 +186,12 @@ build(out, campaigns={"gz2": votes}, unlabelled=[rest], size=int(size), workers=
 """
 
 
+def _processor_seconds() -> float:
+    """Time of the processor that ended children of this process have taken, and theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def measure(folder: Path, count: int, options: argparse.Namespace) -> dict[str, Any]:
     """Make the sources, build them, and give what was measured."""
     from hoag.files import read_json
@@ -194,19 +202,25 @@ def measure(folder: Path, count: int, options: argparse.Namespace) -> dict[str, 
         files = sorted((folder / "sources").glob("*/*.jpg"))[:4000]
         before = bare_rate(files, options.size, options.workers)
     command = [sys.executable, "-c", BUILD, folder / "out", *places.values()]
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), _processor_seconds()
     process = subprocess.Popen([*map(str, command), str(options.size), str(options.workers)])
     memory = Memory(process.pid)
     memory.start()
     if process.wait():
         raise SystemExit("the build failed")
     seconds = time.perf_counter() - started
+    spent = _processor_seconds() - spent
     memory.join()
-    found |= {"build s": round(seconds, 1), "build /s": round(count / seconds)}
+    found |= {
+        "processor s": round(spent, 1),
+        "build s": round(seconds, 1),
+        "build /s": round(count / seconds),
+    }
     if not options.small:
         # Before and after, as the machine may be busier at one time than at the other.
         bare = (before + bare_rate(files, options.size, options.workers)) / 2
-        found |= {"bare /s": round(bare), "ratio": round(count / seconds / bare, 3)}
+        found |= {"bare /s": round(bare[0]), "ratio": round(count / seconds / bare[0], 3)}
+        found |= {"ratio of processor": round(count / spent / bare[1], 3)}
     rows = read_json(folder / "out" / "build.json")["rows"]
     assert rows["in"] == count == rows["out"] + rows["merged"] + rows["set_aside"], rows
     shutil.rmtree(folder / "out")
