@@ -150,7 +150,7 @@ def test_stretch_of_a_native_cutout_is_quick() -> None:
         start = time.process_time()
         apply_stretch(planes, get_stretch("auto"))
         spent.append(time.process_time() - start)
-    assert min(spent) < 0.03
+    assert min(spent) < 0.06  # 10 ms where nothing else runs
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,8 @@ def _opened(content: bytes, where: str) -> Iterator[Any]:
                             "again or drop the row") from None  # fmt: skip
         except Exception:  # of any kind, where a header or a compressed tile is impossible
             raise HoagError(f"{where}: the FITS file is damaged or cut short (its header does not "
-                            "describe what follows it); fetch it again or drop the row") from None  # fmt: skip
+                            "describe what follows it); fetch it again or drop the row"
+                            ) from None  # fmt: skip
 
 
 def _finished(
