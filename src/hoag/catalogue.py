@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,12 +202,17 @@ def plain_types(table: pa.Table, text: Sequence[str], where: str) -> pa.Table:
                 )
             kind = pa.string()
         if kind != field.type:
-            table = table.set_column(number, name, table[name].cast(kind))
+            kept = field.with_type(kind)  # with its unit and description
+            table = table.set_column(number, kept, table[name].cast(kind))
     return table
 
 
 def write_table(table: pa.Table, path: str | Path, *, stamp: dict[str, Any] | None = None) -> None:
     """Write a table as Parquet, CSV, FITS or VOTable, whole or not at all.
+
+    Units, UCDs and descriptions that fields carry as metadata (`hoag.column_labels`) go with them
+    into Parquet, FITS and VOTable. In the latter two names are made of letters, digits and
+    underscores, for TOPCAT's expressions; reading gives them back as they were.
 
     Parameters
     ----------
@@ -225,23 +230,56 @@ def write_table(table: pa.Table, path: str | Path, *, stamp: dict[str, Any] | No
     HoagError
         If the format is unknown or cannot hold a column.
     """
+    write_parts(lambda: [table], path, stamp=stamp or read_stamp(table))
+
+
+def write_parts(
+    parts: Callable[[], Iterable[pa.Table]],
+    path: str | Path,
+    *,
+    stamp: dict[str, Any] | None = None,
+) -> None:
+    """Write tables of the same columns under one another, holding one of them in memory at a time.
+
+    Parameters
+    ----------
+    parts
+        Gives the tables, at least one, from the first on each time it is called.
+    path, stamp
+        As in `write_table`.
+
+    Raises
+    ------
+    HoagError
+        If the format is unknown or cannot hold a column.
+    """
     path = Path(path)
     suffix = _suffix(path)
-    record = stamp or read_stamp(table) or make_stamp()
-    table = table.replace_schema_metadata(
-        {**(table.schema.metadata or {}), b"hoag": json.dumps(record).encode()}
-    )
+    record = stamp or make_stamp()
     with written_whole(path) as temporary:
         if suffix in PARQUET:
-            import pyarrow.parquet as pq
-
-            pq.write_table(table, temporary)
+            _write_parquet(parts(), temporary, record)
         elif suffix in CSV:
-            _write_csv(table, temporary, path)
+            _write_csv(parts(), temporary, path)
         else:
-            from hoag.fits_tables import write_with_astropy
+            from hoag.fits_writing import write_with_astropy
 
-            write_with_astropy(table, temporary, str(path), record)
+            write_with_astropy(parts, temporary, str(path), record)
+
+
+def _write_parquet(parts: Iterable[pa.Table], temporary: Path, record: dict[str, Any]) -> None:
+    import pyarrow.parquet as pq
+
+    writer = None
+    try:
+        for part in parts:
+            metadata = {**(part.schema.metadata or {}), b"hoag": json.dumps(record).encode()}
+            part = part.replace_schema_metadata(metadata)
+            writer = writer or pq.ParquetWriter(temporary, part.schema)
+            writer.write_table(part)
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def read_stamp(table: pa.Table) -> dict[str, Any] | None:
@@ -250,13 +288,20 @@ def read_stamp(table: pa.Table) -> dict[str, Any] | None:
     return None if record is None else json.loads(record)
 
 
-def _write_csv(table: pa.Table, temporary: Path, path: Path) -> None:
+def _write_csv(parts: Iterable[pa.Table], temporary: Path, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.csv as csv
 
-    for field in table.schema:
-        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
-            raise HoagError(
-                f"{path}: CSV cannot hold column '{field.name}' ({field.type}); drop it"
-            )
-    csv.write_csv(table, temporary)
+    writer = None
+    try:
+        for part in parts:
+            for field in part.schema:
+                if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
+                    raise HoagError(
+                        f"{path}: CSV cannot hold column '{field.name}' ({field.type}); drop it"
+                    )
+            writer = writer or csv.CSVWriter(temporary, part.schema)
+            writer.write_table(part)
+    finally:
+        if writer is not None:
+            writer.close()

@@ -1,4 +1,4 @@
-"""Temperatures: how much to trust a model's certainty about each question, fitted on held-out votes.
+"""Temperatures: how far to trust a model's certainty about each question, from held-out votes.
 
 A temperature T divides all concentrations of a question, a -> a / T. Every expected fraction a / A
 stays what it was, since numerator and denominator shrink alike, and so do ranks, accuracies and the
