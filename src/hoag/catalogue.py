@@ -54,7 +54,7 @@ def read_table(
         If the file is missing, of an unknown format, damaged, or lacks a column asked for.
     """
     path = Path(path)
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if not path.is_file():
         raise HoagError(f"{path}: no such file")
     try:
@@ -86,7 +86,7 @@ def column_names(path: str | Path) -> list[str]:
     if path.is_dir():
         shards = sorted([*path.glob("*.parquet"), *path.glob("data/*.parquet")])
         return list(dict.fromkeys(name for shard in shards for name in column_names(shard)))
-    if _suffix(path) not in PARQUET:
+    if suffix_of(path) not in PARQUET:
         return list(read_table(path).column_names)
     try:
         return list(pq.read_schema(path).names)
@@ -107,7 +107,8 @@ def list_names(names: Sequence[str], most: int = 12) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "") or "none"
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
+    """Suffix of a table's name, lower case; one that names no format is refused."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise HoagError(
@@ -254,7 +255,7 @@ def write_parts(
         If the format is unknown or cannot hold a column.
     """
     path = Path(path)
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     record = stamp or make_stamp()
     with written_whole(path) as temporary:
         if suffix in PARQUET:

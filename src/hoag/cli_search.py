@@ -49,8 +49,11 @@ def search(
     out
         The table to write: .parquet, .csv, .fits or .vot. Without it the first 20 are printed.
     """
+    from hoag.catalogue import suffix_of
     from hoag.searching import search as look
 
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        suffix_of(out)
     found = look(
         embeddings, id, image=image, model=model, examples=examples, negatives=negatives,
         where=where, catalogue=catalogue, galaxies=galaxies, top=top, approximate=approximate,
@@ -142,8 +145,10 @@ def find(
     seed
         Draws folds, subsets and resamplings.
     """
+    from hoag.catalogue import suffix_of
     from hoag.finding import find as look
 
+    suffix_of(out)
     found = look(
         embeddings, labels, label=label, key=key, target=target, kind=kind, prior=_shares(prior),
         suggest=suggest, want=want, catalogue=catalogue, galaxies=galaxies, seed=seed,

@@ -172,12 +172,12 @@ class Found:
             The page.
         """
         path = Path(path)
-        stamp = full_stamp(seed=self.about["seed"])
+        stamp, page = full_stamp(seed=self.about["seed"]), self.page()  # pictures may be missing
         write_table(self.table, path, stamp={**stamp, **self._plain()})
         if len(self.suggestions):
             write_table(self.suggestions, path.with_name(f"{path.stem}-next.csv"))
         write_json(path.with_suffix(".json"), {"stamp": stamp, **self.to_dict()})
-        return write_page(path.with_suffix(".html"), self.page())
+        return write_page(path.with_suffix(".html"), page)
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers of the page, as JSON can hold them."""
