@@ -1,6 +1,6 @@
 """FITS and VOTable written part by part: a catalogue of millions of rows in bounded memory.
 
-The first part's bytes, as astropy writes them, give the header; the rows of all parts follow.
+The first part gives the header, as astropy writes it; the rows of all parts follow.
 """
 
 from __future__ import annotations
@@ -89,35 +89,52 @@ def _survey(parts: Parts) -> _Layout:
 def _write_fits(
     tables: Iterator[Any], layout: _Layout, record: dict[str, Any], file: BinaryIO
 ) -> None:
+    size = 0
+    for table in tables:
+        rows = _fits_rows(table)
+        if not size:
+            file.write(_fits_header(table, layout.rows, record))
+        file.write(rows)
+        size += len(rows)
+    file.write(b"\0" * (-size % _BLOCK))
+
+
+def _fits_header(table: Any, rows: int, record: dict[str, Any]) -> bytes:
+    """Give the headers of a file with one table, laid out as this part of it, of so many rows."""
     from astropy.io import fits
 
-    for number, table in enumerate(tables):
-        hdu = fits.table_to_hdu(_bare(table))
-        for place, column in enumerate(table.columns.values(), 1):
-            for keyword, text in (
-                ("TUNIT", _unit_of(column)),
-                ("TUCD", column.meta.get("ucd", "")),
-                ("TCOMM", column.description or ""),
-            ):
-                if text:
-                    hdu.header[f"{keyword}{place}"] = text
-        hdu.header["HOAG"] = json.dumps(record)
-        memory = io.BytesIO()
-        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(memory)
-        content = memory.getvalue()
-        start, size = _data_place(content, hdu)
-        if number == 0:
-            mine, all_rows = (f"NAXIS2  = {n:>20}".encode() for n in (len(table), layout.rows))
-            file.write(content[:_BLOCK] + content[_BLOCK:start].replace(mine, all_rows, 1))
-        file.write(content[start : start + size])
-        row = hdu.header["NAXIS1"]
-    file.write(b"\0" * (-layout.rows * row % _BLOCK))
+    hdu = fits.table_to_hdu(_bare(table[:1]))
+    for place, column in enumerate(table.columns.values(), 1):
+        for keyword, text in (
+            ("TUNIT", "" if column.unit is None else str(column.unit)),
+            ("TUCD", column.meta.get("ucd", "")),
+            ("TCOMM", column.description or ""),
+        ):
+            if text:
+                hdu.header[f"{keyword}{place}"] = text
+        if np.ma.isMaskedArray(column):  # even where nothing is missing in this part
+            hdu.header[f"TNULL{place}"] = int(column.fill_value)
+    hdu.header["NAXIS2"] = rows
+    hdu.header["HOAG"] = json.dumps(record)
+    headers = (fits.PrimaryHDU().header, hdu.header)
+    return b"".join(header.tostring().encode("ascii") for header in headers)
 
 
-def _data_place(content: bytes, hdu: Any) -> tuple[int, int]:
-    """Where the rows of the only table lie in a FITS file, and how many bytes they take."""
-    size = hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
-    return len(content) - (size + -size % _BLOCK), size
+def _fits_rows(table: Any) -> bytes:
+    """Give rows as FITS holds them: columns side by side, big-endian (FITS 4.0, sec. 7.3.3)."""
+    columns = {}
+    for name, column in table.columns.items():
+        values = np.asarray(column.filled()) if np.ma.isMaskedArray(column) else np.asarray(column)
+        if values.dtype.kind == "U":
+            values = np.char.encode(values, "ascii").astype(f"S{values.dtype.itemsize // 4}")
+        elif values.dtype.kind == "b":
+            values = np.where(values, b"T", b"F")
+        columns[name] = values
+    kinds = [(n, v.dtype.newbyteorder(">"), v.shape[1:]) for n, v in columns.items()]
+    rows = np.empty(len(table), kinds)
+    for name, values in columns.items():
+        rows[name] = values
+    return rows.tobytes()
 
 
 def _bare(table: Any) -> Any:
@@ -176,7 +193,7 @@ def _to_astropy(table: pa.Table, layout: _Layout, path: str, is_fits: bool) -> A
         kind = MaskedColumn if np.ma.isMaskedArray(values) else Column
         columns.append(kind(values, **about))
         if kind is MaskedColumn:
-            columns[-1].fill_value = np.iinfo(values.dtype).min
+            columns[-1].fill_value = np.iinfo(values.dtype.name).min
     return Table(columns)
 
 
@@ -223,7 +240,7 @@ def _numbers(values: Any, missing: Any, may_miss: bool, where: str, kind: pa.Dat
     integers = np.where(missing, 0, values).astype(np.int64 if wide else np.int32)
     if not may_miss:
         return integers
-    return np.ma.MaskedArray(integers, mask=missing, fill_value=np.iinfo(integers.dtype).min)
+    return np.ma.MaskedArray(integers, mask=missing, fill_value=np.iinfo(integers.dtype.name).min)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -231,10 +248,6 @@ def _is_text(kind: pa.DataType) -> bool:
 
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind)
                 or pa.types.is_null(kind))  # fmt: skip
-
-
-def _unit_of(column: Any) -> str:
-    return "" if column.unit is None else str(column.unit)
 
 
 def _ascii(text: str, where: str) -> str:

@@ -1,0 +1,58 @@
+"""Verbs about votes: ``hoag predict``, ``hoag calibrate`` and ``hoag surveys``."""
+
+from pathlib import Path
+from typing import Literal
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def predict(
+    model: Path, galaxies: str, out: Path, /, *, also: list[Path] | None = None,
+    campaign: str = "own", volunteers: str = "40", symmetries: Literal[1, 8] = 1,
+    level: float = 0.9, keep: list[str] | None = None, which: Literal["best", "last"] = "best",
+    device: Device = "auto",
+) -> None:  # fmt: skip
+    """Predict what volunteers would say: a catalogue of vote fractions with their intervals.
+
+    For each answer the expected fraction of volunteers, its interval and that of the votes; for
+    each question the probability that it is asked, and the entropy of its answer in bits. Stop it
+    whenever you like: the same command goes on where it was.
+
+    Parameters
+    ----------
+    model
+        Folder of a run.
+    galaxies
+        A table of galaxies, or a folder of them.
+    out
+        The catalogue to write: .parquet, .csv, .fits or .vot.
+    also
+        A further run whose beliefs are mixed in; may be repeated.
+    campaign
+        Whose questions: own (each galaxy's own), all, or one such as gz2.
+    volunteers
+        How many are asked each question, for the intervals of votes; own: as many as each galaxy
+        had.
+    symmetries
+        8 averages over flips and right-angle rotations.
+    level
+        Probability inside the intervals.
+    keep
+        A column of the galaxies to keep; may be repeated. All but votes if none is named.
+    which
+        The best or the last checkpoint of the run.
+    device
+        Where to compute.
+    """
+    from hoag.galaxies import open as open_galaxies
+    from hoag.models import load
+    from hoag.predicting import predict_to
+
+    models = [load(each, which=which, device=device) for each in [model, *(also or [])]]
+    opened = open_galaxies(galaxies, schema=models[0].schema)
+    print(
+        predict_to(
+            out, models, opened, campaign=campaign, volunteers=volunteers, symmetries=symmetries,
+            level=level, keep=keep,
+        )
+    )  # fmt: skip
