@@ -1,6 +1,7 @@
 """Decoding and encoding of single images: always RGB, whole, antialiased, or one clear refusal."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,17 @@ def decode(
 
     content = _content(data, where)
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(io.BytesIO(content), formats=FORMATS)
+        with opened as image:
             if size is None:
                 image.load()
                 return np.array(_rgb(image, where))
             return _square(image, size, where)
     except UnidentifiedImageError:
         raise HoagError(f"{where}: not a JPEG or PNG image; convert it to one of them") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise HoagError(f"{where}: too large to be a cutout of one galaxy; cut it out") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise HoagError(
@@ -120,8 +124,6 @@ def _content(data: bytes | memoryview | str | Path, where: str) -> bytes:
 
 
 def _square(image: Any, size: int, where: str) -> Pixels:
-    from PIL import Image
-
     short = min(image.size)
     # A JPEG is decoded at 1/2, 1/4 or 1/8 when that leaves at least twice the size asked for.
     image.draft(None, (image.width * 2 * size // short, image.height * 2 * size // short))

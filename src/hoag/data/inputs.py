@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hoag.campaigns import read_toml
-from hoag.catalogue import column_names, list_names
+from hoag.catalogue import list_names
 from hoag.data.fits_images import FitsSettings
 from hoag.data.places import find_tables, has_images
+from hoag.data.published import open_votes
+from hoag.data.table_parts import open_table
 from hoag.errors import HoagError
 from hoag.roles import PROTOCOLS
 from hoag.schema import Schema
@@ -21,6 +23,10 @@ from hoag.toml_entries import Entry
 
 KINDS = ("campaign", "unlabelled", "downstream")
 SMALL_TASK = 2_000  # labels: below this a test half leaves too few to tell anything
+
+# Keys of a [[downstream]] table that go into the built set's dataset.toml as they are.
+_KEPT = ("description", "classes", "where", "balance", "protocol", "split", "repeats", "keep_out",
+         "may_leak")  # fmt: skip
 
 Place = str | Path
 
@@ -165,7 +171,7 @@ def inputs_from_file(path: Place, schema: Schema | None) -> tuple[Inputs, list[s
 
 
 def _source_of(entry: Entry, kind: str, number: int, folder: Path) -> Source:
-    entry.only("name", "table", "images", "survey", "stretch", "bands", "mask")
+    entry.only("name", "table", "images", "survey", "stretch", "bands", "extension", "mask")
     place = entry.names("table", "") if "table" in entry.content else []
     images = entry.text("images", "")
     if not place and not images:
@@ -176,9 +182,11 @@ def _source_of(entry: Entry, kind: str, number: int, folder: Path) -> Source:
     if not name:
         raise HoagError(f"{entry.where}: 'name' is missing: which campaign, say \"gz2\"")
     settings = FitsSettings(
-        stretch=entry.text("stretch", "auto"), bands=tuple(entry.names("bands", "")) if "bands" in
-        entry.content else (),
-    )  # fmt: skip
+        entry.text("stretch", "auto"),
+        tuple(entry.names("bands", "")) if "bands" in entry.content else (),
+        entry.text("extension", ""),
+        entry.text("mask", ""),
+    )
     return Source(
         name, kind, tables, folder / images if images else _images_beside(place, tables, folder),
         name if kind == "campaign" else "", entry.text("survey", ""), settings,
@@ -190,17 +198,14 @@ def _images_beside(place: Sequence[str], tables: Sequence[Path], folder: Path) -
 
 
 def _task_of(entry: Entry, folder: Path) -> Task:
-    entry.only("name", "labels", "images", "key", "label", "classes", "where", "balance", "protocol",
-               "split", "repeats", "keep_out", "may_leak", "description")  # fmt: skip
+    entry.only("name", "labels", "images", "key", "label", *_KEPT)
     name = entry.text("name")
     labels = tuple(folder / path for path in entry.names("labels", ""))
     for path in labels:
         if not path.is_file():
             raise HoagError(f"{entry.where}: 'labels': no table {path}")
     entry.choice("protocol", ("", *PROTOCOLS), "")
-    kept = ("description", "classes", "where", "balance", "protocol", "split", "repeats",
-            "keep_out", "may_leak")  # fmt: skip
-    content = {key: entry.content[key] for key in kept if key in entry.content}
+    content = {key: entry.content[key] for key in _KEPT if key in entry.content}
     places = [folder / n for n in entry.names("images", "")] if "images" in entry.content else []
     images = tuple(table for place in places for table in find_tables(place))
     key = entry.text("key", "id_str")
@@ -249,7 +254,9 @@ def _label_column(task: str, place: Place) -> tuple[Path, str]:
     path = path or text
     if not Path(path).is_file():
         raise HoagError(f"--downstream {task}={place}: no such table")
-    names = column_names(path)
+    if is_rings(Path(path)):
+        return Path(path), "ring"
+    names = open_table(path).names
     if column:
         if column not in names:
             raise HoagError(f"{path}: no column '{column}'; it has {list_names(names)}")
@@ -257,8 +264,6 @@ def _label_column(task: str, place: Place) -> tuple[Path, str]:
     for name in ("label", task):
         if name in names:
             return Path(path), name
-    if "ring_votes" in names:
-        return Path(path), "ring"
     other = [n for n in names if n not in ("id_str", "image", "file_loc", "ra", "dec", "group")]
     if len(other) == 1:
         return Path(path), other[0]
@@ -266,6 +271,14 @@ def _label_column(task: str, place: Place) -> tuple[Path, str]:
         f"--downstream {task}={place}: which column is the label? It has {list_names(other)}; "
         f"write {task}={place}:COLUMN"
     )
+
+
+def is_rings(path: Path) -> bool:
+    """Tell whether a table is Galaxy Zoo Rings as published, whose label follows from its votes."""
+    try:
+        return open_votes(path, "rings").kind == "labels"
+    except HoagError:
+        return False
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hoag import splits
-from hoag.catalogue import column_names, list_names, read_table, require_columns
+from hoag.catalogue import list_names, read_table, require_columns
 from hoag.conditions import parse_conditions, rows_where
 from hoag.console import say
-from hoag.data.inputs import SMALL_TASK, Task
+from hoag.data.inputs import SMALL_TASK, Task, is_rings
 from hoag.data.joining import Joined
 from hoag.data.mapped import Mapped
 from hoag.data.published import open_votes
@@ -101,8 +101,7 @@ def _labels(task: Task, schema: Schema) -> pa.Table:
     where = parse_conditions(task.content.get("where", ""), f"downstream task '{task.name}'")
     parts = []
     for path in task.labels:
-        names = column_names(path)
-        if task.label == "ring" and "ring" not in names and "ring_votes" in names:
+        if task.label == "ring" and is_rings(path):
             reader = open_votes(path, "rings", schema)
             whole = pa.concat_tables([part.table for part in reader.parts()])
         else:

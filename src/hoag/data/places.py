@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
-from hoag.catalogue import PARQUET, SUFFIXES, column_names, list_names
+from hoag.catalogue import CSV, FITS, PARQUET, SUFFIXES, VOTABLE, list_names
+from hoag.data.table_parts import open_table
 from hoag.errors import HoagError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".fits", ".fit", ".fits.gz", ".fit.gz", ".fz")
@@ -45,12 +47,29 @@ def find_tables(place: str | Path) -> list[Path]:
 
 def has_images(table: Path) -> bool:
     """Tell whether a table has images of its own, as bytes or as the names of files."""
-    return not {"image", "file_loc"}.isdisjoint(column_names(table))
+    return has_image_bytes(table) or "file_loc" in open_table(table).names
 
 
 def has_image_bytes(table: Path) -> bool:
     """Tell whether a table is Parquet with a column of images."""
-    return table.suffix.lower() in PARQUET and "image" in column_names(table)
+    return table.suffix.lower() in PARQUET and "image" in parquet_columns(table)
+
+
+def parquet_columns(table: Path) -> list[str]:
+    """Names of all columns of a Parquet file, images among them.
+
+    Raises
+    ------
+    HoagError
+        If it is no readable Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return list(pq.read_schema(table).names)
+    except (pa.ArrowException, OSError) as error:
+        raise HoagError(f"{table}: not a readable Parquet file ({error}); fetch it again") from None
 
 
 def image_files(folder: Path) -> Iterator[Path]:
@@ -71,16 +90,24 @@ def stem(path: Path) -> str:
 
 def _shards(folder: Path) -> list[Path]:
     files = sorted(p for p in folder.glob("*.parquet") if p.is_file() and p.name[0] != ".")
-    return [path for path in files if "image" in column_names(path)]
+    return [path for path in files if has_image_bytes(path)]
 
 
 def _is_table_name(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES or path.name.lower().endswith(".csv.gz")
+    """Tell a table by its name; all but Parquet may be gzipped, as campaigns are published."""
+    name = path.name.lower()
+    gzipped = tuple(f"{suffix}.gz" for suffix in CSV + FITS + VOTABLE)
+    return name.endswith((*SUFFIXES, *gzipped))
 
 
 def _is_table(path: Path) -> bool:
     """Tell a FITS table from a FITS image, which has the same suffix."""
-    if path.suffix.lower() not in (".fits", ".fit"):
+    name = path.name.lower()
+    if not name.endswith((".fits", ".fit", ".fits.gz", ".fit.gz")):
         return path.is_file()
-    with path.open("rb") as file:
-        return b"XTENSION= 'BINTABLE'" in file.read(1 << 16)
+    opened = gzip.open(path) if name.endswith(".gz") else path.open("rb")
+    try:
+        with opened as file:
+            return b"XTENSION= 'BINTABLE'" in file.read(1 << 16)
+    except (OSError, EOFError):
+        return False  # damaged: an image that will be set aside with the reason
