@@ -1,6 +1,6 @@
 """Opening and reading stores of up to two million galaxies.
 
-    python benchmarks/data_store.py [--galaxies 10000 2000000] [--side 32] [--folder DIR]
+    python benchmarks/data_store.py [--galaxies 10000 2000000] [--side 64] [--folder DIR]
 
 Makes a set as `hoag data build` leaves it (shards, groups, a downstream task) of small images drawn
 by the simulator and repeated, and votes made up for half of the galaxies. Measured, each step in a
@@ -40,7 +40,7 @@ label = "ring"
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
 parser.add_argument("--galaxies", type=int, nargs="+", default=[10_000, 100_000, 2_000_000])
-parser.add_argument("--side", type=int, default=32, help="side of the images in pixels")
+parser.add_argument("--side", type=int, default=64, help="side of the images in pixels")
 parser.add_argument("--shard", type=int, default=40_000, help="galaxies in a shard")
 parser.add_argument("--batches", type=int, default=200, help="batches of 256 that are timed")
 parser.add_argument("--folder", help="where the sets are made; a temporary folder if left out")

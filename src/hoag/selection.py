@@ -127,10 +127,7 @@ class Selection:
         """Decode images; (k, 3, size, size) uint8."""
         out = np.empty((len(chosen), 3, size, size), np.uint8)
         for store, places, rows in self.take(chosen)._by_store():
-            pixels = store.pixels(rows.astype(np.int64), size)
-            if len(places) == len(out):
-                return pixels
-            out[places] = pixels
+            store.read(rows.astype(np.int64), size, out, places)
         return out
 
     def lengths(self) -> npt.NDArray[np.int64]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hoag.records import Records
 
 Rows = npt.NDArray[np.int64]
+Pixels = npt.NDArray[np.uint8]
 
 
 class Images(Protocol):
@@ -182,18 +183,26 @@ class Store:
             (id_str,) = self.records.ids(np.array([row]))
             return decode(content, size, f"galaxy '{id_str}' in {self.images.file(row)}")
 
-    def pixels(self, rows: Rows, size: int) -> npt.NDArray[np.uint8]:
-        """Decode images at one size, from the cache where they are; (k, 3, size, size) uint8."""
+    def read(self, rows: Rows, size: int, out: Pixels, places: Rows) -> None:
+        """Decode images at one size, or take them from the cache, and put them where they belong.
+
+        Parameters
+        ----------
+        rows
+            (k,) rows of the store.
+        size
+            Side in pixels.
+        out
+            (n, 3, size, size) uint8, of which (k,) `places` are written.
+        """
         cache = self.cache(size)
         if cache is None:
-            out = np.empty((len(rows), 3, size, size), np.uint8)
-            for place, row in enumerate(rows.tolist()):
+            for place, row in zip(places.tolist(), rows.tolist(), strict=True):
                 out[place] = _channels_first(self.decode(row, size))
-            return out
-        for place in cache.missing(rows):
-            row = int(rows[place])
+            return
+        for row in rows[cache.missing(rows)].tolist():
             cache.put(row, _channels_first(self.decode(row, size)))
-        return cache.get(rows)
+        out[places] = cache.get(rows)
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -204,4 +213,6 @@ class Store:
 
 
 def _channels_first(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return pixels.transpose(2, 0, 1)
+    # As two axes, which numpy copies twice as fast as three.
+    height, width, _ = pixels.shape
+    return pixels.reshape(-1, 3).T.reshape(3, height, width)
