@@ -16,14 +16,18 @@ import numpy.typing as npt
 
 from hoag.data.grouping import join_groups
 from hoag.data.loading import Rows, RowTable, load_rows, numbered, replaced, whole
-from hoag.data.near_duplicates import NearDuplicates, near_duplicates
+from hoag.data.near_duplicates import SIMILAR, NearDuplicates, near_duplicates
 from hoag.data.reading import ReadSource
 from hoag.data.resizing import UnitImages
+from hoag.data.thumbnail_detail import detail_similarity
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SAME_SIMILARITY = 0.9  # of two images with one id and survey, to be one image in two encodings
+ONE_SCALE = 0.02  # difference in zoom that two encodings of one image may seem to have
+_BATCH = 4096
+
+Thumbnails = npt.NDArray[np.uint8]
 
 
 @dataclass
@@ -84,7 +88,7 @@ def join(
     table, unusable, thumbnails = load_rows(reads, images, work)
     aside = _repeated_ids(table, reads)
     near = near_duplicates(thumbnails)
-    leader, why = _same_images(table, near, aside, reads)
+    leader, why = _same_images(table, thumbnails, aside, reads)
     firsts = np.unique(leader[leader >= 0])
     number = np.full(len(leader), -1)
     number[firsts] = np.arange(len(firsts))
@@ -119,7 +123,7 @@ def _origins(table: RowTable, reads: Sequence[ReadSource]) -> npt.NDArray[np.int
 
 
 def _same_images(
-    table: RowTable, near: NearDuplicates, aside: dict[int, str], reads: Sequence[ReadSource]
+    table: RowTable, thumbnails: Thumbnails, aside: dict[int, str], reads: Sequence[ReadSource]
 ) -> tuple[Rows, dict[int, str]]:
     """Give each row the first row of its galaxy, -1 if set aside, and say why they are one.
 
@@ -136,7 +140,7 @@ def _same_images(
         for head, row in _joined_in_order(rows, origin):
             members.setdefault(head, {int(origin[head])}).add(int(origin[row]))
             leader[row], why[row] = head, "same image"
-    for first, row in sorted(_one_id(table, near)):
+    for first, row in sorted(_one_id(table, thumbnails, leader)):
         head = int(leader[first])
         if head < 0 or leader[row] != row or row in members:
             continue
@@ -174,15 +178,27 @@ def _joined_in_order(rows: Rows, origin: Rows) -> Iterator[tuple[int, int]]:
         following[int(origin[row])] = place + 1
 
 
-def _one_id(table: RowTable, near: NearDuplicates) -> list[tuple[int, int]]:
-    """Pairs of nearly equal images, at one scale, that have one id and no two surveys."""
-    rows = near.rows[(near.similarity >= SAME_SIMILARITY) & (np.abs(near.zoom - 1) < 0.02)]
-    if not len(rows):
-        return []
+def _one_id(table: RowTable, thumbnails: Thumbnails, leader: Rows) -> list[tuple[int, int]]:
+    """Pairs (first row, later row) of one id, and no two surveys, whose pictures are the same.
+
+    The same survey's cutout of one galaxy may come in two encodings, of which no pixel is equal.
+    """
     ids, surveys = numbered(table.ids), numbered(table.surveys)
-    a, b = rows[:, 0], rows[:, 1]
-    one = (ids[a] == ids[b]) & ((surveys[a] == surveys[b]) | (surveys[a] < 0) | (surveys[b] < 0))
-    return [(int(first), int(row)) for first, row in rows[one]]
+    rows = np.flatnonzero(leader == np.arange(len(leader)))
+    order = rows[np.argsort(ids[rows], kind="stable")]
+    new = np.r_[True, ids[order][1:] != ids[order][:-1]][: len(order)]
+    first = order[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
+    pairs = np.stack([first[~new], order[~new]], axis=1)
+    of_survey = surveys[pairs]
+    pairs = pairs[(of_survey[:, 0] == of_survey[:, 1]) | (of_survey < 0).any(axis=1)]
+    found = []
+    for start in range(0, len(pairs), _BATCH):
+        part = pairs[start : start + _BATCH]
+        one_scale = np.zeros(len(part), np.float32)
+        score, zoom = detail_similarity(thumbnails[part[:, 0]], thumbnails[part[:, 1]], one_scale)
+        same = (score >= SIMILAR) & (np.abs(zoom - 1) < ONE_SCALE)
+        found += [(int(a), int(b)) for a, b in part[same]]
+    return found
 
 
 def _unique_ids(table: RowTable, firsts: Rows, reads: Sequence[ReadSource]) -> pa.StringArray:
