@@ -18,9 +18,10 @@ GRID = 48  # pixels across the common part of a pair; finer detail is JPEG's as 
 MAX_SHIFT = 5  # of those pixels
 FLOOR = 4.0  # variance (of thumbnail's units) below which detail is rounding, not sky
 LADDER = (  # steps of log zoom, and the score from which they are worth trying
-    ((-0.035, 0.035), 0.2),
-    ((-0.015, 0.015), 0.35),
-    ((-0.007, 0.007), 0.35),
+    ((-0.08, -0.04, 0.04, 0.08), 0.2),
+    ((-0.02, 0.02), 0.4),
+    ((-0.01, 0.01), 0.5),
+    ((-0.005, 0.005), 0.5),
 )
 _BATCH = 256
 

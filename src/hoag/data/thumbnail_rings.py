@@ -21,7 +21,7 @@ Thumbnails = npt.NDArray[np.uint8]
 STEP = 0.08  # of ln(radius), from ring to ring
 RINGS = 20  # that describe a picture: a factor 5 in radius
 ZOOMS = 9  # crops that are looked for: the whole, exp(-STEP), ... exp(-8 STEP) = 0.53 of the width
-LIGHT_HARMONICS, DETAIL_HARMONICS = 6, 12  # of the angle, in each ring
+LIGHT_HARMONICS, DETAIL_HARMONICS = 6, 8  # of the angle, in each ring
 NUMBERS = 40  # kept of all
 SAMPLE = 4_000  # thumbnails that the discriminant is learnt from
 _OUTERMOST = 0.875  # of half the width: the outermost ring lies whole within the frame
@@ -74,7 +74,8 @@ def seen_at(rings: Rings, zoom: int) -> Floats:
     light = rings.light[:, window].copy()
     light[:, :, 0] -= light[:, :, 0].mean(1, keepdims=True)
     light /= light[:, :, 0].std(1)[:, None, None] + np.float32(_FAINT)
-    return np.concatenate([light.reshape(n, -1), rings.detail[:, window].reshape(n, -1)], axis=1)
+    parts = [light, rings.detail[:, window]]
+    return np.concatenate([part.reshape(n, int(np.prod(part.shape[1:]))) for part in parts], axis=1)
 
 
 def learn_descriptor(thumbnails: Thumbnails) -> Descriptor:
@@ -170,7 +171,7 @@ def _blur(size: int, sigma: float) -> Floats:
 def _copies(
     thumbnails: Thumbnails, random: np.random.Generator
 ) -> tuple[Thumbnails, npt.NDArray[np.int64]]:
-    """Make a copy of each: zoomed out, shifted, blurred, brighter, noisier; and its zoom's place."""
+    """Copy each zoomed out, shifted, blurred, brighter and noisier; and its place in the zooms."""
     size = thumbnails.shape[1]
     copies = np.empty_like(thumbnails)
     logs = random.uniform(-STEP / 2, STEP * (ZOOMS - 0.5), len(thumbnails))

@@ -97,17 +97,19 @@ def _in_list(asked: Floats, rows: Rows, whole: Floats, listed: Rows, zoom: int) 
     for start in range(0, len(rows), _BLOCK):
         own, mine = crops[start : start + _BLOCK], rows[start : start + _BLOCK]
         squares = (own**2).sum(1)[:, None] + (pictures**2).sum(1) - 2 * own @ pictures.T
-        squares[mine[:, None] == listed] = np.inf  # itself
+        squares[mine[:, None] == listed] = np.inf  # itself, and its own crop
+        near = squares.min(1) < RADIUS**2
+        squares, mine = squares[near], mine[near]
         few = min(CROWD, len(listed)) - 1
         nearest = np.argpartition(squares, few, axis=1)[:, : few + 1]
         distance = np.sqrt(np.take_along_axis(squares, nearest, 1).clip(0))
-        crowd = distance.max(1) if len(listed) > CROWD else np.full(len(own), np.inf)
+        crowd = distance.max(1) if len(listed) > CROWD else np.full(len(mine), np.inf)
         limit = np.maximum(ALIKE, APART * crowd).clip(max=RADIUS)
         kept = np.argsort(distance, axis=1, kind="stable")[:, :NEAREST]
         for place in kept.T:
-            at = np.arange(len(own))
+            at = np.arange(len(mine))
             close = distance[at, place] < limit
-            inner = listed[nearest[at, place]][close]
+            inner = listed[nearest[at, place][close]]
             where = np.full(len(inner), zoom)
             parts.append(Alike(inner, mine[close], where, distance[at, place][close]))
     return _joined(parts)
