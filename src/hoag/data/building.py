@@ -99,15 +99,29 @@ def build(
                     inputs.description)  # fmt: skip
     settings = Settings(size, quality)
     identity = identity_of(inputs, settings, chosen)
-    if _is_built(out, identity):
-        say(f"{out}: built already from the same inputs")
-        return out
     work = out.with_name(out.name + ".part")
+    if _is_built(out, identity):
+        shutil.rmtree(work, ignore_errors=True)  # of a build that was killed after its last step
+        say(f"{out}: built already from the same tables; delete it to build it anew")
+        return out
     with _held(work, identity):
         _build(inputs, names, chosen, settings, work, workers or _cores())
         os.replace(work / "result", out)
         shutil.rmtree(work)
+    say(_summary(out))
     return out
+
+
+def _summary(out: Path) -> str:
+    """One line that accounts for every row, and the command that shows more."""
+    record = read_json(out / "build.json")
+    rows = record["rows"]
+    tables = [f"{t['galaxies']:,} {name}" for name, t in record["tables"].items() if t["galaxies"]]
+    return (
+        f"{out}: {rows['in']:,} rows in; {rows['out']:,} galaxies ({', '.join(tables)}), "
+        f"{rows['merged']:,} merged into another of the same image, {rows['set_aside']:,} set "
+        f"aside; look at it with: hoag data report {out}"
+    )
 
 
 def _inputs(
