@@ -122,14 +122,19 @@ def last_row(run):
 
 
 def test_two_processes_train_hybrid_as_one_does(simulated, galaxies, tmp_path):
-    """Validation losses after 6 steps agree to 1e-3: only the order of float32 sums differs."""
+    """Validation losses after 6 steps agree to 1e-3: only the order of float32 sums differs.
+
+    Adam divides a gradient by its own size, so one that is all rounding (of a bias before a
+    BatchNorm, say) becomes a whole step of either sign: the steps are small here, or the losses
+    would depend on the processor.
+    """
     import json
 
     galaxies.prepare()
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     arguments = [str(script), str(simulated)]
-    tiny = json.dumps(TINY)
+    tiny = json.dumps(TINY | {"optimiser.learning_rate": 3e-5})
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     torchrun = [
         sys.executable,
