@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +48,24 @@ def decode(
     HoagError
         If the file is missing, empty, cut short, corrupt, or not a JPEG or PNG.
     """
+    with _opened(_content(data, where), where) as image:
+        if size is None:
+            image.load()
+            return np.array(_rgb(image, where))
+        return _square(image, size, where)
+
+
+@contextmanager
+def _opened(data: bytes, where: str) -> Iterator[Any]:
+    """Open an image; whatever goes wrong with it, then or later, is one sentence."""
     from PIL import Image, UnidentifiedImageError
 
-    content = _content(data, where)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            opened = Image.open(io.BytesIO(content), formats=FORMATS)
+            opened = Image.open(io.BytesIO(data), formats=FORMATS)
         with opened as image:
-            if size is None:
-                image.load()
-                return np.array(_rgb(image, where))
-            return _square(image, size, where)
+            yield image
     except UnidentifiedImageError:
         raise HoagError(f"{where}: not a JPEG or PNG image; convert it to one of them") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -89,13 +97,12 @@ def encode_jpeg(array: Pixels, quality: int = 95) -> bytes:
     return buffer.getvalue()
 
 
-def is_square_rgb(content: bytes, size: int) -> bool:
-    """Tell whether encoded bytes are an 8-bit RGB image of `size` pixels on a side already."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+def decode_square(content: bytes, size: int, where: str = "image") -> tuple[Pixels, bool]:
+    """Decode as `decode` does, and tell whether the image is 8-bit RGB of that size already."""
+    with _opened(_content(content, where), where) as image:
         plain = image.mode == "RGB" and "transparency" not in image.info
-        return plain and image.size == (size, size)
+        as_is = plain and image.size == (size, size)
+        return _square(image, size, where), as_is
 
 
 def resize_square(pixels: Pixels, size: int) -> Pixels:

@@ -146,6 +146,7 @@ def _roles(inputs: Inputs, schemas: Sequence[str], tasks: Sequence[JoinedTask], 
     lines += [_line("name", inputs.name)]
     lines += [_line("description", inputs.description)] if inputs.description else []
     lines += [_line("schema", list(schemas))] if list(schemas) != ["gz-evo"] else []
+    lines += [_line("group", "group")]  # every galaxy has one: nothing is to be matched again
     for role, name in (("pretraining", "labelled"), ("unlabelled", "unlabelled")):
         if name in patterns:
             lines += ["", f"[[{role}]]", _line("table", patterns[name])]
