@@ -85,8 +85,8 @@ def near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
     """Find all pairs that show one picture.
 
     They may differ in JPEG quality, size, brightness and contrast, by a shift of a few pixels, and
-    by a crop about the centre to no less than SMALLEST of the width. The result is a pure function of
-    the thumbnails.
+    by a crop about the centre to no less than SMALLEST of the width. The result is a pure function
+    of the thumbnails.
 
     Parameters
     ----------
