@@ -87,7 +87,7 @@ def join(
     """
     table, unusable, thumbnails = load_rows(reads, images, work)
     aside = _repeated_ids(table, reads)
-    near = near_duplicates(thumbnails)
+    near = near_duplicates(thumbnails, table.source)
     leader, why = _same_images(table, thumbnails, aside, reads)
     firsts = np.unique(leader[leader >= 0])
     number = np.full(len(leader), -1)

@@ -33,7 +33,7 @@ class Alike(NamedTuple):
     distance: Floats
 
 
-def alike_pictures(numbers: npt.NDArray[np.float16]) -> Alike:
+def alike_pictures(numbers: npt.NDArray[np.float16], sources: npt.NDArray[np.integer]) -> Alike:
     """Find for each picture, at each zoom, the pictures whose whole looks like its crop.
 
     Parameters
@@ -41,6 +41,8 @@ def alike_pictures(numbers: npt.NDArray[np.float16]) -> Alike:
     numbers
         (zooms, n, numbers) float16: descriptions of the crops of n pictures, the first of the
         whole. A memory map will do.
+    sources
+        (n,) whole numbers: crops are compared with pictures of other sources alone.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def alike_pictures(numbers: npt.NDArray[np.float16]) -> Alike:
         for number, listed in enumerate(members):
             rows = order[bounds[number] : bounds[number + 1]]
             if len(rows) and len(listed):
-                found.append(_in_list(asked, rows, whole, listed, zoom))
+                found.append(_in_list(asked, rows, whole, listed, zoom, sources))
     return _best_of(found)
 
 
@@ -90,7 +92,14 @@ def _nearest_pivots(asked: Floats, pivots: Floats, count: int) -> npt.NDArray[np
     return nearest
 
 
-def _in_list(asked: Floats, rows: Rows, whole: Floats, listed: Rows, zoom: int) -> Alike:
+def _in_list(
+    asked: Floats,
+    rows: Rows,
+    whole: Floats,
+    listed: Rows,
+    zoom: int,
+    sources: npt.NDArray[np.integer],
+) -> Alike:
     """Nearest pictures of a list for the crops of `rows`, where they stand out of the list."""
     crops, pictures = asked[rows], whole[listed]
     parts = []
@@ -98,6 +107,8 @@ def _in_list(asked: Floats, rows: Rows, whole: Floats, listed: Rows, zoom: int) 
         own, mine = crops[start : start + _BLOCK], rows[start : start + _BLOCK]
         squares = (own**2).sum(1)[:, None] + (pictures**2).sum(1) - 2 * own @ pictures.T
         squares[mine[:, None] == listed] = np.inf  # itself, and its own crop
+        if zoom:
+            squares[sources[mine][:, None] == sources[listed]] = np.inf
         near = squares.min(1) < RADIUS**2
         squares, mine = squares[near], mine[near]
         few = min(CROWD, len(listed)) - 1
