@@ -16,7 +16,7 @@ from typing import Any
 from hoag.console import progress, say
 from hoag.data.fits_images import FitsSettings
 from hoag.data.identity import identity_of
-from hoag.data.inputs import Inputs, inputs_from_arguments, inputs_from_file
+from hoag.data.inputs import Inputs, inputs_from_arguments
 from hoag.data.joining import join
 from hoag.data.labelling import join_task
 from hoag.data.planning import Plan, make_plan
@@ -24,6 +24,7 @@ from hoag.data.reading import read_source
 from hoag.data.recording import write_records
 from hoag.data.resizing import Settings, UnitImages, plan_units, resize_all, run_parallel
 from hoag.data.shards import Sources, write_shard
+from hoag.data.sources_file import inputs_from_file
 from hoag.errors import HoagError
 from hoag.files import read_json, write_json
 from hoag.provenance import stamp

@@ -18,8 +18,9 @@ from hoag import splits
 from hoag.catalogue import list_names, read_table, require_columns
 from hoag.conditions import parse_conditions, rows_where
 from hoag.console import say
-from hoag.data.inputs import SMALL_TASK, Task, is_rings
+from hoag.data.inputs import SMALL_TASK, Task
 from hoag.data.joining import Joined
+from hoag.data.label_columns import is_rings
 from hoag.data.mapped import Mapped
 from hoag.data.published import open_votes
 from hoag.data.reading import ReadSource
