@@ -108,8 +108,8 @@ def learn_descriptor(thumbnails: Thumbnails) -> Descriptor:
 
 def describe(rings: Rings, zoom: int, descriptor: Descriptor) -> Floats:
     """Give the kept numbers of pictures at one zoom; (n, NUMBERS) float32."""
-    numbers: Floats = (seen_at(rings, zoom) - descriptor.mean) @ descriptor.basis
-    return numbers
+    numbers = (seen_at(rings, zoom) - descriptor.mean) @ descriptor.basis
+    return numbers.astype(np.float32, copy=False)
 
 
 def _centred(thumbnails: Thumbnails) -> Thumbnails:

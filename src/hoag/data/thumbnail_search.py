@@ -134,7 +134,7 @@ def _best_of(found: list[Alike]) -> Alike:
     """Keep the nearest PER_PICTURE of each outer picture, and each pair once."""
     pairs = _joined(found)
     order = np.lexsort((pairs.inner, pairs.zoom, pairs.distance, pairs.outer))
-    pairs = Alike(*(column[order] for column in pairs))
+    pairs = Alike(pairs.inner[order], pairs.outer[order], pairs.zoom[order], pairs.distance[order])
     first = np.searchsorted(pairs.outer, pairs.outer)
     few = np.arange(len(first)) - first < PER_PICTURE
     low, high = np.minimum(pairs.inner, pairs.outer), np.maximum(pairs.inner, pairs.outer)
