@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoag.active_labels import WANTS, Want, suggest
-from hoag.console import progress, say
+from hoag.console import say
 from hoag.embedding import ID
 from hoag.errors import HoagError
 from hoag.found import Aim, Found
-from hoag.half_vectors import BLOCK, Ints, Vectors, open_vectors
+from hoag.half_vectors import Ints, Vectors, open_vectors
 from hoag.held_out_scores import area_under_curve, fit_probe
 from hoag.joining_ids import read_catalogue, with_columns
 from hoag.more_labels import learn_classes
@@ -231,9 +231,12 @@ def _apply(vectors: Vectors, weights: Floats, intercepts: Floats) -> NDArray[np.
     matrix = torch.from_numpy(np.asarray(weights, np.float32))
     offset = torch.from_numpy(np.asarray(intercepts, np.float32))
     scores = np.empty((len(vectors), matrix.shape[1]), np.float32)
-    total = -(-len(vectors) // BLOCK)
-    for start, block in progress(vectors.blocks(), "ranking", total=total, unit="blocks"):
-        scores[start : start + len(block)] = (block @ matrix + offset).numpy()
+
+    def apply(start: int, stop: int) -> None:
+        for first, block in vectors.blocks(start, stop):
+            scores[first : first + len(block)] = (block @ matrix + offset).numpy()
+
+    vectors.in_stretches(apply)
     return scores
 
 
@@ -302,7 +305,7 @@ def _rank_numbers(vectors: Vectors, told: Sought, rows: Ints, seed: int) -> _Ran
     value[rows] = probe.held_out
     doubt = np.empty(len(vectors))
     for start, block in vectors.blocks():
-        numbers = block.numpy().astype(np.float64)
+        numbers = block.numpy()
         doubt[start : start + len(block)] = ((numbers @ probe.spread) * numbers).sum(axis=1)
     aim = Aim.of_numbers(
         told.column, len(vectors), probe.scatter(told.values),

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import torch
 
+T = TypeVar("T")
 Halves = NDArray[np.float16]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -135,8 +137,8 @@ class Vectors:
         """Standardise new vectors (k, dim) as those of the table are."""
         return ((np.asarray(numbers, np.float64) - self.mean) / self.scale).astype(np.float32)
 
-    def blocks(self) -> Iterator[tuple[int, torch.Tensor]]:
-        """Go through all rows: the first row of each block, and its float32 (rows, dim) tensor.
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+        """Go through rows: the first row of each block, and its float32 (rows, dim) tensor.
 
         The tensor is overwritten by the next block.
         """
@@ -144,13 +146,32 @@ class Vectors:
 
         import torch
 
+        stop = len(self) if stop is None else stop
         memory = torch.empty((BLOCK, self.dim))
-        for start in range(0, len(self), BLOCK):
-            halves = self.rows[start : start + BLOCK]
+        for first in range(start, stop, BLOCK):
+            halves = np.asarray(self.rows[first : min(first + BLOCK, stop)])
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a mapped file cannot be written: nor do we
-                block = memory[: len(halves)].copy_(torch.from_numpy(np.asarray(halves)))
-            yield start, block
+                block = memory[: len(halves)].copy_(torch.from_numpy(halves))
+            yield first, block
+
+    def in_stretches(self, work: Callable[[int, int], T]) -> list[T]:
+        """Do work on stretches of rows (first, one past the last) side by side, results in order.
+
+        One thread each, as many as torch would use: blocks are so small that threads which share
+        one wait for each other longer than they work, the more so on a busy machine.
+        """
+        import torch
+
+        threads = torch.get_num_threads()
+        count = max(1, min(threads, len(self) // (4 * BLOCK)))
+        edges = np.linspace(0, len(self), count + 1).astype(int).tolist()
+        torch.set_num_threads(1)
+        try:
+            with ThreadPoolExecutor(count) as pool:
+                return list(pool.map(work, edges[:-1], edges[1:]))
+        finally:
+            torch.set_num_threads(threads)
 
     def sample(self, most: int, seed: int = 0) -> Ints:
         """Rows of a random sample of at most so many galaxies, ascending."""

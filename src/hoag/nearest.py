@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from hoag.console import say
 from hoag.errors import HoagError
-from hoag.half_vectors import Floats, Ints, Vectors
+from hoag.half_vectors import BLOCK, Floats, Ints, Vectors
 
 MANY = 20_000_000
 """Galaxies beyond which search is approximate unless asked otherwise: exact takes seconds there."""
 
+_COSINES = 1 << 18  # kept at once before the best of them are taken
 _QUERIES, _DEPTH = 100, 50  # an index is judged on so many queries, by their nearest so many
 
 
@@ -64,29 +65,57 @@ def nearest(
     allowed
         (galaxies,) which rows may be found; all by default.
     """
+    wanted = units(queries)
+    parts = vectors.in_stretches(
+        lambda start, stop: _best_of(vectors, wanted, k, allowed, start, stop)
+    )
+    similarities = np.concatenate([part.similarities for part in parts], axis=1)
+    order = np.argsort(-similarities, axis=1, kind="stable")[:, : min(k, len(vectors))]
+    rows = np.take_along_axis(np.concatenate([part.rows for part in parts], axis=1), order, 1)
+    similarities = np.take_along_axis(similarities, order, 1)
+    return Nearest(np.where(np.isfinite(similarities), rows, -1), similarities)
+
+
+def _best_of(
+    vectors: Vectors, wanted: Floats, k: int, allowed: NDArray[np.bool_] | None, start: int,
+    stop: int,
+) -> Nearest:  # fmt: skip
+    """The nearest of a stretch of rows: cosines of many blocks first, then their best."""
     import torch
 
-    wanted = torch.from_numpy(units(queries).T.copy())
-    norms = torch.from_numpy(vectors.inverse_norms)
-    mask = None if allowed is None else torch.from_numpy(~allowed)
-    found = min(k, len(vectors))
-    best = torch.full((len(queries), found), -torch.inf)
-    rows = torch.full((len(queries), found), -1, dtype=torch.int64)
-    for start, block in vectors.blocks():
-        stop = start + len(block)
-        cosines = (block @ wanted) * norms[start:stop, None]
-        if mask is not None:
-            cosines[mask[start:stop]] = -torch.inf
-        # Most blocks hold nothing better than the worst kept, once a few have passed.
-        better = (cosines > best[:, -1]).any(dim=0)
-        for query in torch.nonzero(better).flatten().tolist():
-            column = cosines[:, query]
-            new = torch.nonzero(column > best[query, -1]).flatten()
-            both = torch.cat([best[query], column[new]])
-            places = torch.cat([rows[query], start + new])
-            order = torch.sort(both, descending=True, stable=True).indices[:found]
-            best[query], rows[query] = both[order], places[order]
-    return Nearest(rows.numpy(), best.numpy())
+    queries = torch.from_numpy(wanted.T.copy())
+    best = np.full((len(wanted), 0), -np.inf, np.float32)
+    rows = np.empty((len(wanted), 0), np.int64)
+    many = max(BLOCK, _COSINES // len(wanted) // BLOCK * BLOCK)
+    memory = torch.empty((many, len(wanted)))
+    for first in range(start, stop, many):
+        last = min(first + many, stop)
+        for row, block in vectors.blocks(first, last):
+            torch.mm(block, queries, out=memory[row - first : row - first + len(block)])
+        cosines = memory[: last - first].numpy() * vectors.inverse_norms[first:last, None]
+        if allowed is not None:
+            cosines[~allowed[first:last]] = -np.inf
+        both = np.concatenate([best, cosines.T], axis=1)
+        place = np.concatenate(
+            [rows, np.broadcast_to(np.arange(first, last), (len(wanted), last - first))], axis=1
+        )
+        kept = _largest(both, k)
+        best, rows = np.take_along_axis(both, kept, 1), np.take_along_axis(place, kept, 1)
+    return Nearest(rows, best)
+
+
+def _largest(values: Floats, k: int) -> Ints:
+    """Places of the k largest of each row, largest first, ties by place."""
+    if values.shape[1] > k:
+        # All that are at least the k-th largest: ties with it are then broken by place.
+        edge = -np.partition(-values, k - 1, axis=1)[:, k - 1 : k]
+        chosen = [np.flatnonzero(row >= least) for row, least in zip(values, edge, strict=True)]
+        ordered = [
+            places[np.argsort(-row[places], kind="stable")][:k]
+            for row, places in zip(values, chosen, strict=True)
+        ]
+        return np.stack(ordered)
+    return np.argsort(-values, axis=1, kind="stable")
 
 
 class ApproximateIndex:

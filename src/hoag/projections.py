@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hoag.console import progress, say
+from hoag.console import say
 from hoag.errors import HoagError
-from hoag.half_vectors import BLOCK, Vectors
+from hoag.half_vectors import Vectors
 
 Floats = NDArray[np.float32]
 Method = Literal["pca", "umap"]
@@ -68,16 +68,9 @@ def principal_axes(vectors: Vectors, count: int) -> tuple[NDArray[np.float64], N
 
     The sign of each is such that its largest entry is positive.
     """
-    import torch
-
-    products = torch.zeros((vectors.dim, vectors.dim), dtype=torch.float64)
-    total = torch.zeros(vectors.dim, dtype=torch.float64)
-    blocks = -(-len(vectors) // BLOCK)
-    for _, block in progress(vectors.blocks(), "principal axes", total=blocks, unit="blocks"):
-        products += (block.T @ block).double()
-        total += block.sum(dim=0).double()
-    mean = (total / len(vectors)).numpy()
-    covariance = products.numpy() / len(vectors) - np.outer(mean, mean)
+    parts = vectors.in_stretches(lambda start, stop: _products(vectors, start, stop))
+    mean = sum(total for _, total in parts) / len(vectors)
+    covariance = sum(products for products, _ in parts) / len(vectors) - np.outer(mean, mean)
     values, axes = np.linalg.eigh(covariance)
     axes = axes[:, ::-1][:, :count]
     largest = np.abs(axes).argmax(axis=0)
@@ -85,13 +78,31 @@ def principal_axes(vectors: Vectors, count: int) -> tuple[NDArray[np.float64], N
     return axes, np.maximum(values[::-1][:count], 0) / max(values.sum(), 1e-12)
 
 
+def _products(
+    vectors: Vectors, start: int, stop: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums over a stretch of rows of the products of features, and of the features."""
+    import torch
+
+    products = torch.zeros((vectors.dim, vectors.dim), dtype=torch.float64)
+    total = torch.zeros(vectors.dim, dtype=torch.float64)
+    for _, block in vectors.blocks(start, stop):
+        products += (block.T @ block).double()
+        total += block.sum(dim=0).double()
+    return products.numpy(), total.numpy()
+
+
 def _onto(vectors: Vectors, axes: NDArray[np.float64]) -> Floats:
     import torch
 
     matrix = torch.from_numpy(np.ascontiguousarray(axes, np.float32))
     places = np.empty((len(vectors), axes.shape[1]), np.float32)
-    for start, block in vectors.blocks():
-        places[start : start + len(block)] = (block @ matrix).numpy()
+
+    def put(start: int, stop: int) -> None:
+        for first, block in vectors.blocks(start, stop):
+            places[first : first + len(block)] = (block @ matrix).numpy()
+
+    vectors.in_stretches(put)
     return places
 
 

@@ -36,10 +36,10 @@ Ints = NDArray[np.int64]
 LEVEL = 0.90
 """Probability that intervals of purity and completeness are to hold."""
 
-LIKELIHOOD_POWER = 0.7
+LIKELIHOOD_POWER = 0.6
 
 _SLOPES = np.exp(np.linspace(np.log(0.05), np.log(20.0), 48))
-_SLOPE_PRIOR = (np.log(1.2), 1.3)  # of log slope: mean, standard deviation
+_SLOPE_PRIOR = (np.log(0.8), 1.2)  # of log slope: mean, standard deviation
 _LAPSES = {0.0: 0.4, 0.05: 0.3, 0.15: 0.2, 0.35: 0.1}  # value: prior probability
 _SHIFTS = np.linspace(-8.0, 8.0, 49)  # of the labels' log odds beyond those of their shares
 _SHIFT_SPREAD = 2.0
