@@ -98,9 +98,7 @@ def test_condition_on_the_catalogue_and_its_columns():
         {"id_str": [f"g{i:04d}" for i in range(400)], "z": np.arange(400) / 400,
          "survey": ["DECaLS", "SDSS"] * 200}
     )  # fmt: skip
-    found = hoag.search(
-        table, "g0450", where='z < 0.1 and survey == "DECaLS"', catalogue=catalogue
-    )
+    found = hoag.search(table, "g0450", where='z < 0.1 and survey == "DECaLS"', catalogue=catalogue)
     assert sorted(found.ids) == [f"g{i:04d}" for i in range(0, 40, 2)]
     assert set(found.table["survey"].to_pylist()) == {"DECaLS"}
 
@@ -153,9 +151,7 @@ def test_image_by_the_very_model(tmp_path, tiny, galaxies, capsys):
     found = hoag.search(table, image=image, model=model, top=1)
     assert found.ids == [some.ids[3]] and found.table["similarity"][0].as_py() > 0.99
     assert "mine.png" in found.page()
-    other = random_model(
-        tiny("pretrained").changed({"seed": 5}), galaxies.schema, device="cpu"
-    )
+    other = random_model(tiny("pretrained").changed({"seed": 5}), galaxies.schema, device="cpu")
     if other.hash == model.hash:
         pytest.fail("two seeds gave one model")
     with pytest.raises(HoagError, match=f"made by model {model.hash}.*is model {other.hash}"):
