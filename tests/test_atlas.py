@@ -59,7 +59,7 @@ def test_files_of_a_map(tmp_path, galaxies, simulated):
     assert (tmp_path / "map" / "map.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "map" / "map.html").read_text()
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
-    assert data["ids"] == some.ids and 20 <= len(data["images"]) <= 30
+    assert data["ids"] == some.ids and 10 <= len(data["images"]) <= 30
     assert len(set(data["colours"])) == 3 and 'src="http' not in page
     table = pq.read_table(tmp_path / "map" / "atlas.parquet")
     # What `embedding-atlas --x --y --neighbors --image` takes.

@@ -108,7 +108,9 @@ def _few_rows(aim: Aim) -> list[dict[str, float]]:
 def _percent(value: float) -> str:
     """Write a share: digits enough, and no false 0 or 100."""
     shown = 100 * value
-    return f"{shown:.0f}" if 1 <= shown <= 99 or shown in (0, 100) else f"{shown:.1f}"
+    if shown in (0, 100) or 10 <= shown <= 99:
+        return f"{shown:.0f}"
+    return f"{shown:.1f}" if shown > 99 else f"{shown:.2g}"
 
 
 def expected_figure(aim: Aim) -> Figure:
