@@ -16,6 +16,7 @@ from typing import Any
 from hoag.console import progress, say
 from hoag.data.fits_images import FitsSettings
 from hoag.data.identity import identity_of
+from hoag.data.in_threads import cores
 from hoag.data.inputs import Inputs, inputs_from_arguments
 from hoag.data.joining import join
 from hoag.data.labelling import join_task
@@ -106,7 +107,7 @@ def build(
         say(f"{out}: built already from the same tables; delete it to build it anew")
         return out
     with _held(work, identity):
-        _build(inputs, names, chosen, settings, work, workers or _cores())
+        _build(inputs, names, chosen, settings, work, workers or cores())
         os.replace(work / "result", out)
         shutil.rmtree(work)
     say(_summary(out))
@@ -148,12 +149,6 @@ def _inputs(
 
 def _names(schema: str | Path | Sequence[str | Path]) -> list[str]:
     return [str(schema)] if isinstance(schema, str | Path) else [str(one) for one in schema]
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _is_built(out: Path, identity: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 import numpy as np
 import numpy.typing as npt
 
+from hoag.data.in_threads import in_threads
 from hoag.data.thumbnail_detail import detail_similarity
 from hoag.data.thumbnail_rings import (
     NUMBERS,
@@ -33,7 +34,7 @@ THUMB = 64  # pixels a side; 4 KiB an image
 SIMILAR = 0.65
 SMALLEST = 0.52  # share of the width; beyond it a smooth core is all that two crops have in common
 BLANK = 1.5  # standard deviation of a thumbnail below which it shows nothing to compare
-_BATCH = 4096
+_BATCH = 2048
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -146,10 +147,14 @@ def _candidates(thumbnails: npt.NDArray[np.uint8], sources: npt.NDArray[np.integ
     zooms = ZOOMS if len(np.unique(sources[kept])) > 1 else 1
     with TemporaryFile() as file:
         numbers = np.memmap(file, np.float16, "w+", shape=(zooms, len(kept), NUMBERS))
-        for start in range(0, len(kept), _BATCH):
+
+        def measure(start: int) -> None:
             rings = ring_numbers(thumbnails[kept[start : start + _BATCH]])
             for zoom in range(zooms):
                 numbers[zoom, start : start + _BATCH] = describe(rings, zoom, descriptor)
+
+        for _ in in_threads(measure, range(0, len(kept), _BATCH)):
+            pass
         found = alike_pictures(numbers, sources[kept])
     return np.stack([kept[found.inner], kept[found.outer], found.zoom], axis=1)
 
@@ -158,12 +163,16 @@ def _verified(thumbnails: npt.NDArray[np.uint8], pairs: Rows) -> NearDuplicates:
     """Keep the pairs whose detail is the same, in order."""
     similarity, zoom = np.empty(len(pairs), np.float32), np.empty(len(pairs), np.float32)
     pairs = pairs[np.lexsort(pairs[:, [2, 0, 1]].T[::-1])]
-    for start in range(0, len(pairs), _BATCH):
+
+    def verify(start: int) -> None:
         part = slice(start, start + _BATCH)
         inner, outer, place = pairs[part].T
         similarity[part], zoom[part] = detail_similarity(
             thumbnails[inner], thumbnails[outer], (-STEP * place).astype(np.float32)
         )
+
+    for _ in in_threads(verify, range(0, len(pairs), _BATCH)):
+        pass
     same = (similarity >= SIMILAR) & (zoom >= SMALLEST)
     pairs, similarity, zoom = pairs[same], similarity[same], zoom[same]
     # Width of sky in the first over the second: the inner one shows less.

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hoag.data.in_threads import in_threads
+
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
@@ -55,14 +57,30 @@ def alike_pictures(numbers: npt.NDArray[np.float16], sources: npt.NDArray[np.int
     found = []
     for zoom in range(len(numbers)):
         asked = whole if zoom == 0 else numbers[zoom].astype(np.float32)
-        nearest = _nearest_pivots(asked, pivots, 1)[:, 0]
-        order = np.argsort(nearest, kind="stable")
-        bounds = np.searchsorted(nearest[order], np.arange(len(pivots) + 1))
-        for number, listed in enumerate(members):
-            rows = order[bounds[number] : bounds[number + 1]]
-            if len(rows) and len(listed):
-                found.append(_in_list(asked, rows, whole, listed, zoom, sources))
+        found += _at_zoom(zoom, asked, whole, pivots, members, sources)
     return _best_of(found)
+
+
+def _at_zoom(
+    zoom: int,
+    asked: Floats,
+    whole: Floats,
+    pivots: Floats,
+    members: list[Rows],
+    sources: npt.NDArray[np.integer],
+) -> list[Alike]:
+    """Compare each crop with the list of its nearest pivot."""
+    nearest = _nearest_pivots(asked, pivots, 1)[:, 0]
+    order = np.argsort(nearest, kind="stable")
+    bounds = np.searchsorted(nearest[order], np.arange(len(pivots) + 1))
+
+    def search(number: int) -> Alike | None:
+        rows, listed = order[bounds[number] : bounds[number + 1]], members[number]
+        if not len(rows) or not len(listed):
+            return None
+        return _in_list(asked, rows, whole, listed, zoom, sources)
+
+    return [part for part in in_threads(search, range(len(members))) if part is not None]
 
 
 def _pivots(n: int) -> Rows:
@@ -82,13 +100,17 @@ def _lists(whole: Floats, pivots: Floats) -> list[Rows]:
 def _nearest_pivots(asked: Floats, pivots: Floats, count: int) -> npt.NDArray[np.int32]:
     nearest = np.empty((len(asked), count), np.int32)
     power = (pivots**2).sum(1) / 2
-    for start in range(0, len(asked), _BLOCK):
+
+    def assign(start: int) -> None:
         block = slice(start, start + _BLOCK)
         far = power - asked[block] @ pivots.T
         if count == 1:
             nearest[block, 0] = far.argmin(1)
         else:
             nearest[block] = np.argpartition(far, count - 1, axis=1)[:, :count]
+
+    for _ in in_threads(assign, range(0, len(asked), _BLOCK)):
+        pass
     return nearest
 
 
