@@ -13,8 +13,8 @@ from hoag.atlas import map_galaxies
 from hoag.cli_search import map_verb
 from hoag.embedding import make_table, write_embeddings
 from hoag.errors import HoagError
-from hoag.half_vectors import open_vectors
 from hoag.map_figure import mosaic_rows, shade_of
+from hoag.opening_vectors import open_vectors
 from hoag.projections import principal_axes, project
 
 

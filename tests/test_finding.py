@@ -12,9 +12,9 @@ from hoag.catalogue import read_table
 from hoag.cli_search import find as verb
 from hoag.embedding import make_table, write_embeddings
 from hoag.errors import HoagError
-from hoag.half_vectors import open_vectors
 from hoag.held_out_scores import fit_probe
 from hoag.more_labels import power_laws
+from hoag.opening_vectors import open_vectors
 from hoag.ranking_odds import Population, fit_odds
 from hoag.sought import read_sought
 

@@ -6,13 +6,13 @@ import pytest
 from PIL import Image
 
 import hoag
-from hoag import half_vectors
+from hoag import opening_vectors
 from hoag.catalogue import read_table, write_table
 from hoag.cli_search import search as verb
 from hoag.embedding import make_table, write_embeddings
 from hoag.errors import HoagError
-from hoag.half_vectors import open_vectors
 from hoag.nearest import ApproximateIndex, nearest, units
+from hoag.opening_vectors import open_vectors
 
 
 def embeddings(n=500, dim=16, stamp=None):
@@ -65,8 +65,8 @@ def test_large_table_is_mapped_from_a_copy_that_follows_it(tmp_path, monkeypatch
     path = tmp_path / "e.parquet"
     write_embeddings(table, path)
     small = open_vectors(path)
-    monkeypatch.setattr(half_vectors, "LARGE", 1)
-    monkeypatch.setattr(half_vectors, "READ", 64)
+    monkeypatch.setattr(opening_vectors, "LARGE", 1)
+    monkeypatch.setattr(opening_vectors, "READ", 64)
     large = open_vectors(path)
     assert isinstance(large.rows, np.memmap) and large.stamp == small.stamp == {"model": "abc"}
     np.testing.assert_allclose(large.rows, small.rows, atol=2e-3)

@@ -17,11 +17,12 @@ from hoag.embedding import ID
 from hoag.errors import HoagError
 from hoag.figure_style import png_bytes
 from hoag.files import written_whole
-from hoag.half_vectors import Vectors, open_vectors
+from hoag.half_vectors import Vectors
 from hoag.images import Pixels, encode_jpeg
 from hoag.joining_ids import read_catalogue, with_columns
 from hoag.map_figure import Shade, map_figure, shade_of
 from hoag.nearest import units
+from hoag.opening_vectors import open_vectors
 from hoag.pages import data_uri, render, write_page
 from hoag.projections import Method, Projection, project
 from hoag.provenance import full_stamp

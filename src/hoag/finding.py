@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoag.active_labels import WANTS, Want, suggest
-from hoag.console import say
 from hoag.embedding import ID
 from hoag.errors import HoagError
+from hoag.few_labels import aims_of, checked_priors, notes_on, with_vectors
 from hoag.found import Aim, Found
-from hoag.half_vectors import Ints, Vectors, open_vectors
+from hoag.half_vectors import Ints, Vectors
 from hoag.held_out_scores import area_under_curve, fit_probe
 from hoag.joining_ids import read_catalogue, with_columns
 from hoag.more_labels import learn_classes
 from hoag.numbers_found import fit_numbers, learning_of
+from hoag.opening_vectors import open_vectors
 from hoag.ranking_odds import Odds, Population, fit_odds
 from hoag.sought import GivenLabels, Kind, Sought, read_sought
 from hoag.thumbnails import GivenGalaxies, opened
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-FEWEST, FEWEST_NUMBERS = 3, 10  # labels of each class; labels of a number
-_FEW = 10
 _SAMPLE = 20_000  # galaxies on which scores are standardised
 
 
@@ -110,8 +109,8 @@ def find(
         raise HoagError(f"suggest = {suggest}: 0 or more galaxies can be suggested")
     vectors = open_vectors(embeddings)
     told = read_sought(labels, label=label, key=key, target=target, kind=kind)
-    told, rows = _embedded(told, vectors)
-    priors = _priors(prior, told)
+    told, rows = with_vectors(told, vectors)
+    priors = checked_priors(prior, told)
     joined = None if catalogue is None else read_catalogue(catalogue, key)
     store = None if galaxies is None else opened(galaxies)
     ranking = (
@@ -125,103 +124,9 @@ def find(
         "embeddings": vectors.source, "model": vectors.stamp.get("model"),
         "galaxies": len(vectors), "labels": len(told), "kind": told.kind, "column": told.column,
         "classes": {n: int((told.values == i).sum()) for i, n in enumerate(told.classes)},
-        "prior": dict(priors) or None, "want": want, "seed": seed, "notes": _notes(told, priors),
+        "prior": dict(priors) or None, "want": want, "seed": seed, "notes": notes_on(told, priors),
     }  # fmt: skip
     return Found(table, ranking.aims, chosen, about, store)
-
-
-def _embedded(told: Sought, vectors: Vectors) -> tuple[Sought, Ints]:
-    """Keep the labelled galaxies that have vectors, and check that they are enough."""
-    rows = vectors.rows_of(list(told.ids))
-    there = np.flatnonzero(rows >= 0)
-    if not len(there):
-        raise HoagError(
-            f"none of the {len(told):,} labelled galaxies is in {vectors.source}; ids look like "
-            f"'{told.ids[0]}' in the labels and '{vectors.names[0].as_py()}' there"
-        )
-    if len(there) < len(told):
-        missing = told.ids[int(np.flatnonzero(rows < 0)[0])]
-        say(
-            f"{len(told) - len(there):,} of {len(told):,} labelled galaxies are not in "
-            f"{vectors.source} and count for nothing ('{missing}' is one)"
-        )
-        told = told.take(there)
-    if told.kind == "numbers":
-        if len(told) < FEWEST_NUMBERS or np.ptp(told.values) == 0:
-            raise HoagError(
-                f"{len(told)} labelled galaxies with numbers from {told.values.min():g} to "
-                f"{told.values.max():g}: at least {FEWEST_NUMBERS}, not all alike, are needed"
-            )
-        return told, rows[there]
-    counts = np.bincount(told.values, minlength=len(told.classes))
-    fewest = int(counts.argmin())
-    if counts[fewest] < FEWEST:
-        listed = ", ".join(f"{n} {name}" for n, name in zip(counts, told.classes, strict=True))
-        raise HoagError(
-            f"the labels are {listed}: at least {FEWEST} of each are needed; label more "
-            f"'{told.classes[fewest]}'"
-        )
-    return told, rows[there]
-
-
-def _priors(prior: float | Mapping[str, float] | None, told: Sought) -> dict[str, float]:
-    """Shares by class as given, checked."""
-    if prior is None:
-        return {}
-    if told.kind == "numbers":
-        raise HoagError("a prior belongs to yes and no or classes; the labels are numbers")
-    if not isinstance(prior, Mapping):
-        if told.kind == "classes":
-            raise HoagError(
-                "with several classes give each its own prior, as NAME=SHARE (a mapping in Python)"
-            )
-        prior = {"yes": prior}
-    wanted = {str(name): float(share) for name, share in prior.items()}
-    for name, share in wanted.items():
-        if name not in told.classes:
-            raise HoagError(f"prior of '{name}': the classes are {', '.join(told.classes)}")
-        if not 0 < share < 1:
-            raise HoagError(f"prior of '{name}' is {share:g}; it is a share between 0 and 1")
-    if told.kind == "classes" and sum(wanted.values()) > 1 + 1e-9:
-        raise HoagError(f"the priors add up to {sum(wanted.values()):g}; they are shares of one")
-    return wanted
-
-
-def _notes(told: Sought, priors: Mapping[str, float]) -> list[str]:
-    """What a reader of the result must know to believe it."""
-    notes = []
-    if told.kind == "numbers":
-        return ["The intervals hold for galaxies like the labelled ones, drawn as they were."]
-    aimed = _aims_of(told)
-    without = [name for name in aimed if name not in priors]
-    if without:
-        counts = np.bincount(told.values, minlength=len(told.classes))
-        listed = ", ".join(
-            f"{100 * counts[told.classes.index(name)] / len(told):.0f} % {name}" for name in without
-        )
-        note = (
-            f"No prior was given, so the labelled galaxies are taken as drawn from all without "
-            f"looking ({listed}). If they were picked, as many of each say, the probabilities, "
-            "purity and completeness are wrong until a prior is given (--prior)."
-        )
-        say(note)
-        notes.append(note)
-    if priors:
-        notes.append(
-            "The prior is taken as exact: purity goes up and down with it. Labelled galaxies of a "
-            "class are taken as fair examples of that class in the sky."
-        )
-    counts = np.bincount(told.values)
-    if counts.min() < _FEW:
-        notes.append(
-            f"Only {counts.min()} labels of '{told.classes[int(counts.argmin())]}': the intervals "
-            "rest more on assumptions than on labels. Label more."
-        )
-    return notes
-
-
-def _aims_of(told: Sought) -> list[str]:
-    return ["yes"] if told.kind == "yes or no" else list(told.classes)
 
 
 def _apply(vectors: Vectors, weights: Floats, intercepts: Floats) -> NDArray[np.float32]:
@@ -246,7 +151,7 @@ def _rank_classes(
     """Rank by each class against the rest."""
     features = vectors.take(rows).astype(np.float64)
     sample = vectors.take(vectors.sample(_SAMPLE, seed))
-    names = _aims_of(told)
+    names = aims_of(told)
     truths = [told.values == told.classes.index(name) for name in names]
     probes = [fit_probe(features, yes, sample, seed) for yes in truths]
     scores = _apply(
