@@ -3,8 +3,8 @@
     python benchmarks/build.py                                native cutouts: 424 px to 128 px
     python benchmarks/build.py --small --galaxies 10000 100000 2000000     small images in tables
 
-Native: JPEG files made of ../shared/galaxies/native, turned, mirrored and shifted so that no two
-are the same (of the simulator's galaxies where that folder is absent), half of them with votes. The
+Native: JPEG files made of ../shared/galaxies/native, three laid over each other so that no two show
+one picture (of the simulator's galaxies where that folder is absent), half of them with votes. The
 bare rate is that of as many processes that do nothing but decode, resize and encode the files'
 bytes, by the functions that the build uses. Small: Parquet tables of images that are `--side` wide,
 each with noise of its own (or repeated: --kinds). Memory is the sum over all processes of the
@@ -61,12 +61,13 @@ def make_native(folder: Path, numbers: range, side: int, count: int) -> None:
 
     pictures = bases(side, min(BASES, count))
     for n in numbers:
-        base, way = n % len(pictures), n // len(pictures)
-        pixels = np.rot90(pictures[base], way % 4)
-        pixels = pixels[::-1] if way // 4 % 2 else pixels
-        steps = way // 8
-        shift = (steps % 9 * side // 20, steps // 9 * side // 20)
-        pixels = np.ascontiguousarray(np.roll(pixels, shift, (0, 1)))
+        random = np.random.default_rng(n)
+        # Three galaxies, turned and mirrored, laid over each other: no two images show one picture.
+        layers = []
+        for base in random.integers(0, len(pictures), 3):
+            layer = np.rot90(pictures[base], random.integers(4))
+            layers.append(layer[::-1] if random.integers(2) else layer)
+        pixels = np.mean(layers, axis=0).astype(np.uint8)
         (folder / f"{n:07d}.jpg").write_bytes(encode_jpeg(pixels, 90))
 
 
