@@ -1,4 +1,4 @@
-"""Small sources of galaxies for the tests of `hoag data build`: images that differ, votes, places."""
+"""Small sources of galaxies for the tests of `hoag data build`: images, votes and places."""
 
 import io
 
@@ -12,7 +12,7 @@ from hoag.images import encode_jpeg
 
 
 def picture(n, size=64, noise=12):
-    """A galaxy that n alone decides, with companions and noise of its own; (size, size, 3) uint8."""
+    """A galaxy that n alone decides, with its companions and noise; (size, size, 3) uint8."""
     random = np.random.default_rng([7, n])
     y, x = np.mgrid[:size, :size] / size - 0.5
     light = np.zeros((size, size))

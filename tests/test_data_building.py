@@ -1,4 +1,4 @@
-"""`hoag data build`: what goes in comes out once, or is set aside; nothing leaks; kills lose nothing."""
+"""`hoag data build`: all that goes in comes out once or is set aside; kills lose nothing."""
 
 import json
 import os

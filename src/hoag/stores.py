@@ -193,7 +193,9 @@ class Store:
         size
             Side in pixels.
         out
-            (n, 3, size, size) uint8, of which (k,) `places` are written.
+            (n, 3, size, size) uint8, where they are put.
+        places
+            (k,) places in `out`.
         """
         cache = self.cache(size)
         if cache is None:

@@ -1,1 +1,1 @@
-"""Galaxies assembled: published votes, downloads, cutouts, FITS images, and one GZ-Evo of them all."""
+"""Galaxies assembled: votes, downloads, cutouts and FITS images joined into one GZ-Evo."""

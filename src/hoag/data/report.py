@@ -19,13 +19,14 @@ from hoag.data.report_numbers import (
     reasons,
     rounding_and_parents,
 )
-from hoag.hashes import hashes_of
-from hoag.pages import chart, render, write_page
+from hoag.hashes import are_in, hashes_of
+from hoag.images import Pixels, encode_jpeg
+from hoag.pages import chart, data_uri, render, write_page
 from hoag.schema import Schema
-from hoag.thumbnails import jpeg_uris, pictures_of
 
 TEMPLATE = "data/report.html.j2"
 ROWS = 40  # of what was set aside and merged, listed on the page
+LARGEST = 128  # pixels across a picture on the page
 PAIRS = 24  # of near-duplicates, half of them the least similar
 # Walmsley+22, abstract and Sec. 2: the name here, what the paper has, and the campaigns it is of.
 PAPER = (
@@ -95,8 +96,12 @@ def write_data_report(folder: str | Path, out: str | Path | None = None) -> Path
 def _beside_paper(built: Built, numbers: Numbers, schema: Schema) -> list[tuple[str, str, str]]:
     """Rows of the table: what, the paper's, this set's."""
     of = built.record["campaigns"]
-    asked = {name: about for campaign in of.values() for name, about in campaign["questions"].items()
-             if about["votes"]}  # fmt: skip
+    asked = {
+        name: about
+        for campaign in of.values()
+        for name, about in campaign["questions"].items()
+        if about["votes"]
+    }
     answers = sum(votes > 0 for about in asked.values() for votes in about["answers"].values())
     rows = [
         ("Answers of volunteers", "96.5M", f"{votes_of(built.record):,}"),
@@ -168,22 +173,26 @@ def _images(
     """Pictures to show, by id, as data URIs."""
     from hoag.galaxies import open as open_galaxies
 
-    wanted: dict[str, set[str]] = {}
-    for chosen in numbers.chosen.values():
-        for _, id_str, table in chosen:
-            wanted.setdefault(table, set()).add(id_str)
-    of_pairs = {id_str for pair in pairs for id_str in pair[:2]}
+    wanted = {id_str for chosen in numbers.chosen.values() for _, id_str in chosen}
+    wanted |= {id_str for pair in pairs for id_str in pair[:2]}
+    hashes = hashes_of(sorted(wanted))
     pictures: dict[str, str] = {}
-    for table in TABLES:
-        shards = built.shards[table]
+    for shards in built.shards.values():
         if not shards:
             continue
         galaxies = open_galaxies(list(shards), schema=built.roles.source.schema)
-        here = set(galaxies.ids_of(np.flatnonzero(np.isin(galaxies.keys, hashes_of(of_pairs)))))
-        ids = sorted(wanted.get(table, set()) | (here & of_pairs))
-        if ids:
-            pictures |= jpeg_uris(pictures_of(galaxies, ids, min(128, built.record["size"])))
+        for row in np.flatnonzero(are_in(galaxies.keys, hashes)).tolist():
+            galaxy = galaxies[row]  # not by pixels(), which would set memory aside for all
+            pictures[galaxy.id_str] = data_uri(_small_jpeg(galaxy.image), "image/jpeg")
     return pictures
+
+
+def _small_jpeg(pixels: Pixels) -> bytes:
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    return encode_jpeg(np.asarray(image), 85)
 
 
 def _sheets(

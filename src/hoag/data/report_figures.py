@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import LogNorm
@@ -9,6 +11,8 @@ from matplotlib.figure import Figure
 
 from hoag.data.report_numbers import MOST_VOTES
 from hoag.figure_style import FAINT, GRID, TRUE, new_figure, styled
+
+FEW_CELLS = 300
 
 
 def sky_figure(sky: npt.NDArray[np.int64]) -> Figure:
@@ -26,11 +30,16 @@ def sky_figure(sky: npt.NDArray[np.int64]) -> Figure:
         ax = figure.add_subplot(projection="mollweide")
         ra = np.pi - np.linspace(0, 2 * np.pi, across + 1)
         dec = np.arcsin(np.linspace(-1, 1, up + 1))
-        shown = np.ma.masked_equal(sky.T[:, ::-1], 0)
-        mesh = ax.pcolormesh(
-            ra[::-1], dec, shown, norm=LogNorm(1, max(10, int(sky.max()))), cmap="viridis",
-            rasterized=True,
-        )  # fmt: skip
+        norm = LogNorm(1, max(10, int(sky.max())))
+        cells = np.nonzero(sky)
+        if len(cells[0]) < FEW_CELLS:  # too small to be seen as cells
+            x, y = (ra[:-1] + ra[1:])[cells[0]] / 2, (dec[:-1] + dec[1:])[cells[1]] / 2
+            mesh: Any = ax.scatter(
+                x, y, c=sky[cells], s=14, norm=norm, cmap="viridis", linewidths=0
+            )
+        else:
+            shown = np.ma.masked_equal(sky.T[:, ::-1], 0)
+            mesh = ax.pcolormesh(ra[::-1], dec, shown, norm=norm, cmap="viridis", rasterized=True)
         ticks = np.arange(30, 331, 60)
         ax.set_xticks(np.pi - np.radians(ticks), [f"{tick}°" for tick in ticks])
         ax.tick_params(axis="x", labelsize=8, colors=FAINT)
@@ -39,7 +48,7 @@ def sky_figure(sky: npt.NDArray[np.int64]) -> Figure:
         area = 4 * 180**2 / np.pi / sky.size
         bar = figure.colorbar(mesh, ax=ax, shrink=0.75, pad=0.03)
         bar.set_label(f"galaxies in {area:.2g} square degrees")
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     return figure
 
 

@@ -50,11 +50,11 @@ class Numbers:
     sky: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(SKY, np.int64))
     placed: int = 0
     with_votes: int = 0
-    chosen: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)
+    chosen: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def ids(self, place: str) -> list[str]:
         """Ids to show of a table or survey."""
-        return [id_str for _, id_str, _ in self.chosen.get(place, ())]
+        return [id_str for _, id_str in self.chosen.get(place, ())]
 
 
 def count(built: Built, schema: Schema) -> Numbers:
@@ -63,9 +63,8 @@ def count(built: Built, schema: Schema) -> Numbers:
     questions = {name: _first_question(schema, name) for name in built.record["campaigns"]}
     votes = [column for question in questions.values() if question for column in question.columns]
     names = ["id_str", "ra", "dec", "survey", "hoag_campaigns", *votes]
-    total = sum(len(shards) for shards in built.shards.values())
     batches = ((table, batch) for table in TABLES for batch in built.batches(table, names))
-    for table, batch in progress(batches, "counting", total=total or None, unit="batch"):
+    for table, batch in progress(batches, "counting", unit="batch"):
         _add(numbers, table, batch, questions)
     return numbers
 
@@ -93,22 +92,21 @@ def _add(
         of_survey[table] += row["counts"]
     ids = batch.column("id_str").to_pylist()
     hashes = hashes_of(ids)
-    _choose(numbers, f"table {table}", table, ids, hashes, np.arange(len(ids)), SHOWN)
+    _choose(numbers, f"table {table}", ids, hashes, np.arange(len(ids)), SHOWN)
     names = surveys.dictionary_encode()
     codes = names.indices.to_numpy(zero_copy_only=False)
     for code, name in enumerate(pa.array(names.dictionary).to_pylist()):
         rows = np.flatnonzero(codes == code)
-        _choose(numbers, f"survey {name}", table, ids, hashes, rows, SHOWN // 2)
+        _choose(numbers, f"survey {name}", ids, hashes, rows, SHOWN // 2)
 
 
 def _add_volunteers(
     numbers: Numbers, batch: pa.RecordBatch, questions: dict[str, Question | None]
 ) -> None:
     for campaign, question in questions.items():
-        names = [name for name in question.columns if question] if question else []
-        if not names or names[0] not in batch.schema.names:
+        if question is None or question.columns[0] not in batch.schema.names:
             continue
-        votes = np.sum([batch.column(name).to_numpy() for name in names], axis=0)
+        votes = np.sum([batch.column(name).to_numpy() for name in question.columns], axis=0)
         counts = np.bincount(votes.clip(0, MOST_VOTES), minlength=MOST_VOTES + 1)
         numbers.volunteers[campaign] = numbers.volunteers.get(campaign, 0) + counts
 
@@ -123,12 +121,12 @@ def _add_sky(numbers: Numbers, batch: pa.RecordBatch) -> None:
 
 
 def _choose(
-    numbers: Numbers, place: str, table: str, ids: list[str], hashes: npt.NDArray[np.uint64],
+    numbers: Numbers, place: str, ids: list[str], hashes: npt.NDArray[np.uint64],
     rows: npt.NDArray[np.int64], most: int,
 ) -> None:  # fmt: skip
     """Keep the galaxies with the smallest hashes: chosen by chance, yet the same every time."""
     few = rows[np.argsort(hashes[rows], kind="stable")[:most]]
-    new = [(int(hashes[row]), ids[row], table) for row in few]
+    new = [(int(hashes[row]), ids[row]) for row in few]
     numbers.chosen[place] = sorted([*numbers.chosen.get(place, []), *new])[:most]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,13 +44,15 @@ def verify(folder: str | Path, *, full: bool = False) -> list[str]:
         If the folder is no built set at all.
     """
     built = open_built(folder)
+    everything = [(name, shard) for name in TABLES for shard in built.shards[name]]
+    problems = list(_unreadable(shard for _, shard in everything))
+    if problems:  # the roles would say the same of them, less well
+        return problems
     try:
         schema = built.roles.source.schema
     except HoagError as error:
         return [str(error)]
-    problems: list[str] = []
     seen = Seen()
-    everything = [(name, shard) for name in TABLES for shard in built.shards[name]]
     for name, shard in progress(everything, "verifying shards", unit="shard"):
         try:
             problems += shard_problems(built, name, shard, schema, seen, full)
@@ -68,6 +70,14 @@ def verify(folder: str | Path, *, full: bool = False) -> list[str]:
         except HoagError as error:
             problems.append(str(error))
     return problems
+
+
+def _unreadable(shards: Iterable[Path]) -> Iterator[str]:
+    for shard in shards:
+        try:
+            open_shard(shard).close()
+        except HoagError as error:
+            yield str(error)
 
 
 def _strays(built: Built) -> Iterator[str]:
@@ -102,7 +112,7 @@ def _repeats(built: Built, seen: Seen) -> Iterator[str]:
     for table in TABLES:  # a hash may be shared by chance, so ids themselves are compared
         for batch in built.batches(table, ["id_str"]):
             ids = batch.column(0)
-            here = np.isin(hashes_of(ids), list(twice)).nonzero()[0]
+            here = are_in(hashes_of(ids.to_pylist()), twice).nonzero()[0]
             for row in here.tolist():
                 name = ids[row].as_py()
                 if name in first:
