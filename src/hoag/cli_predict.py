@@ -56,3 +56,48 @@ def predict(
             level=level, keep=keep,
         )
     )  # fmt: skip
+
+
+def calibrate(
+    model: Path, galaxies: str, out: Path, /, *, by: list[str] | None = None, where: str = "",
+    symmetries: Literal[1, 8] = 1, store: bool = True, seed: int = 0,
+    which: Literal["best", "last"] = "best", device: Device = "auto",
+) -> None:  # fmt: skip
+    """Test predicted votes on held-out ones, and fit a temperature for each question.
+
+    Fits on the votes of the val split, judges on those of the test split, and writes a page,
+    calibration.html, and its numbers. The temperatures are kept beside the model's weights, where
+    `hoag predict` finds them.
+
+    Parameters
+    ----------
+    model
+        Folder of a run.
+    galaxies
+        What it was trained on: a table of galaxies, a folder, or a folder with a dataset.toml.
+    out
+        Folder for calibration.html and calibration.json.
+    by
+        A column to judge by, such as redshift or source; may be repeated. Survey always is.
+    where
+        Conditions that galaxies have to meet, e.g. 'source == "hart16"'.
+    symmetries
+        8 averages over flips and right-angle rotations.
+    store
+        Keep the temperatures with the model; --no-store only looks.
+    seed
+        Seed of the randomised PIT.
+    which
+        The best or the last checkpoint of the run.
+    device
+        Where to compute.
+    """
+    from hoag.calibrating import calibrate as judge
+    from hoag.calibrating import open_held_out, text_of
+    from hoag.models import load
+
+    loaded = load(model, which=which, device=device)
+    opened = open_held_out(galaxies, loaded.schema, where)
+    results = judge(loaded, opened, out, by=by or (), symmetries=symmetries, seed=seed, store=store)
+    print(text_of(results))
+    print(out / "calibration.html")

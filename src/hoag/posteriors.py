@@ -5,7 +5,7 @@ the votes of N volunteers. In numpy and float64: this is for looking at, not for
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -117,7 +117,7 @@ def vote_interval(
     return vote_ends(asked_of_each(volunteers, this.shape, schema), this[None], rest[None], level)
 
 
-def check_shape(what: str, values: "Tensor | NDArray[np.float64]", schema: Schema) -> None:
+def check_shape(what: str, values: "Tensor | NDArray[Any]", schema: Schema) -> None:
     """Refuse an array that has not one row per galaxy and one column per answer.
 
     Raises
