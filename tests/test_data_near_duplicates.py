@@ -35,7 +35,7 @@ CHANGES = {
     "encoded again": {"quality": 60},
     "smaller": {"size": 80},
     "brighter": {"gain": 1.25},
-    "moved": {"shift": (6, -5)},
+    "moved": {"shift": (6, -5), "zoom": 0.96},
     "cropped a little": {"zoom": 0.9},
     "cropped as native cutouts are": {"zoom": 256 / 424},
 }
