@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from hoag import cli_predict, cli_search
 from hoag._version import __version__
 from hoag.data_cli import data_app
 from hoag.errors import HoagError
@@ -26,6 +27,10 @@ recipe_app = App(name="recipe", help="The recipes of training runs.")
 app.command(schema_app)
 app.command(recipe_app)
 app.command(data_app)
+app.command(cli_predict.predict)
+app.command(cli_search.search)
+app.command(cli_search.find)
+app.command(cli_search.map_verb, name="map")
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
