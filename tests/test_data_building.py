@@ -469,11 +469,19 @@ def test_two_builds_do_not_write_to_one_place(sources, tmp_path):
             build(tmp_path / "out", unlabelled=[sources / "more.parquet"], size=64, workers=1)
 
 
+def test_a_mistake_in_the_command_is_not_held_against_the_next_one(sources, tmp_path):
+    with pytest.raises(HoagError, match="hubble"):
+        build(tmp_path / "out", campaigns={"hubble": sources / "gz2.parquet"}, workers=1)
+    assert build(tmp_path / "out", campaigns={"gz2": sources / "gz2.parquet"}, workers=1).is_dir()
+
+
 def test_what_is_left_of_another_build_is_not_used(sources, tmp_path):
     build(tmp_path / "out", unlabelled=[sources / "more.parquet"], size=64, workers=1)
     os.rename(tmp_path / "out", tmp_path / "kept")
     (tmp_path / "out.part").mkdir()
     (tmp_path / "out.part" / "identity.json").write_text('{"hash": "other"}')
+    (tmp_path / "out.part" / "images" / "000").mkdir(parents=True)
+    (tmp_path / "out.part" / "images" / "000" / "000000.arrow").write_bytes(b"hours of work")
     with pytest.raises(HoagError, match="left of a build from other inputs"):
         build(tmp_path / "out", unlabelled=[sources / "more.parquet"], size=64, workers=1)
 

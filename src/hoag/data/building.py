@@ -173,15 +173,17 @@ def _held(work: Path, identity: dict[str, Any]) -> Iterator[None]:
         except OSError:
             raise HoagError(f"{work}: another build is at work there; wait for it") from None
         known = work / "identity.json"
-        if known.is_file() and read_json(known) != identity:
+        others = known.is_file() and read_json(known) != identity
+        if others and next((work / "images").rglob("*.arrow"), None) is not None:
             raise HoagError(
                 f"{work}: is left of a build from other inputs or settings; delete it, or choose "
                 "another folder"
             )
-        if not known.is_file():
-            write_json(known, identity)
-        else:
+        if known.is_file() and not others:
             say(f"{work}: going on with what is there")
+        else:  # tables that were read take no time to be read again
+            shutil.rmtree(work / "read", ignore_errors=True)
+            write_json(known, identity)
         yield
 
 
