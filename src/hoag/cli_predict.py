@@ -101,3 +101,45 @@ def calibrate(
     results = judge(loaded, opened, out, by=by or (), symmetries=symmetries, seed=seed, store=store)
     print(text_of(results))
     print(out / "calibration.html")
+
+
+def surveys(
+    model: Path, galaxies: str, out: Path, /, *, column: str = "survey", neighbours: int = 10,
+    redrawn: int = 200, which: Literal["best", "last"] = "best", device: Device = "auto",
+) -> None:  # fmt: skip
+    """See what a model makes of the telescope: is the survey in its representation?
+
+    On the test split of galaxies of several surveys: can a linear probe read the survey, how do
+    neighbours mix, is each survey's calibration alike; and, for simulated galaxies, what changes
+    when the same ones are seen through another telescope. Writes surveys.html and its numbers.
+
+    Parameters
+    ----------
+    model
+        Folder of a run.
+    galaxies
+        A table of galaxies, a folder, or a folder with a dataset.toml.
+    out
+        Folder for surveys.html and surveys.json.
+    column
+        Says which survey each galaxy is from.
+    neighbours
+        How many nearest neighbours are looked at.
+    redrawn
+        Simulated galaxies of each survey that are seen through the others; 0: none.
+    which
+        The best or the last checkpoint of the run.
+    device
+        Where to compute.
+    """
+    from hoag.calibrating import open_held_out
+    from hoag.models import load
+    from hoag.surveying import compare_surveys, summary_sentences
+
+    loaded = load(model, which=which, device=device)
+    opened = open_held_out(galaxies, loaded.schema)
+    results = compare_surveys(
+        loaded, opened, out, column=column, neighbours=neighbours, redrawn=redrawn
+    )
+    print("\n".join(summary_sentences(results)))
+    print(out / "surveys.html")

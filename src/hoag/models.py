@@ -129,6 +129,22 @@ class Model:
             return self.temperatures.apply(concentrations, self.schema)
         return concentrations
 
+    @torch.inference_mode()
+    def respond(self, views: Tensor) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Represent and predict at once: (n, dim) vectors and (n, answers) concentrations.
+
+        Parameters
+        ----------
+        views
+            (n, 3, size, size) float32 in [0, 1], as `hoag.views.evaluation_view` makes them. The
+            model's temperatures are applied.
+        """
+        represented = self.encoder(views.to(self.device))
+        concentration = self._vote_head(represented).float().cpu().numpy()
+        if self.temperatures is not None:
+            concentration = self.temperatures.apply(concentration, self.schema)
+        return represented.float().cpu().numpy(), concentration
+
     @property
     def votes_hash(self) -> str:
         """16 hex digits that stand for all weights that its vote predictions rest on."""

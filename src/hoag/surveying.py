@@ -1,0 +1,168 @@
+"""``hoag surveys``: the cross-survey page, from held-out galaxies of two surveys or more."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hoag.calibration import groups_of, make_pairs, reliability, summary
+from hoag.catalogue import require_columns
+from hoag.cross_survey import mix_of_neighbours, probe_surveys, through_other_telescopes
+from hoag.embedding import vectors
+from hoag.errors import HoagError
+from hoag.files import write_json
+from hoag.galaxies import Galaxies
+from hoag.models import Model
+from hoag.pages import chart, render, write_page
+from hoag.predicting import own_campaigns
+from hoag.provenance import full_stamp
+from hoag.simulator.redraw import is_simulated
+from hoag.simulator.surveys import load_surveys
+
+TEMPLATE = "surveys.html.j2"
+
+
+def compare_surveys(
+    model: Model,
+    galaxies: Galaxies,
+    out: str | Path | None = None,
+    *,
+    column: str = "survey",
+    neighbours: int = 10,
+    redrawn: int = 200,
+) -> dict[str, Any]:
+    """See what a model makes of the telescope, on the test split of galaxies of several surveys.
+
+    Parameters
+    ----------
+    model
+        A model with a vote head; its temperatures, if any, are applied.
+    galaxies
+        Of two surveys or more.
+    out
+        Folder for surveys.html and surveys.json; None writes neither.
+    column
+        Says which survey each galaxy is from.
+    neighbours
+        How many nearest neighbours are looked at.
+    redrawn
+        Simulated galaxies of each survey that are drawn again through the others; 0: none.
+
+    Returns
+    -------
+    dict
+        What surveys.json holds: ``probe``, ``neighbours``, ``calibration`` by survey (None without
+        votes), ``telescopes`` (None without simulated galaxies).
+
+    Raises
+    ------
+    HoagError
+        If there is no such column or only one survey.
+    """
+    require_columns(galaxies.columns, [column], "the galaxies")
+    test = galaxies.split("test")
+    told = [str(name or "") for name in test.select([column])[column].to_pylist()]
+    test, told = test.where(np.array(told) != ""), [name for name in told if name]
+    if len(set(told)) < 2:
+        raise HoagError(
+            f"column '{column}' names {len(set(told))} survey(s) in the test split; comparing "
+            "needs two or more"
+        )
+    represented = vectors(model.embed(test))
+    results = {
+        "stamp": full_stamp(schema_hash=model.schema.hash),
+        "model": repr(model),
+        "data": {"hash": galaxies.hash, "galaxies": len(test)},
+        "probe": probe_surveys(represented, told, test.group_hashes),
+        "neighbours": mix_of_neighbours(represented, told, k=neighbours),
+        "calibration": _calibration(model, test, told, column) if test.labelled.any() else None,
+        "telescopes": _telescopes(model, test, told, redrawn) if redrawn else None,
+    }
+    if out is not None:
+        out = Path(out)
+        write_json(out / "surveys.json", results)
+        write_surveys_page(results, out / "surveys.html")
+    return results
+
+
+def _calibration(
+    model: Model, galaxies: Galaxies, surveys: Sequence[str], column: str
+) -> list[dict[str, Any]]:
+    pairs = make_pairs(galaxies.votes, model.predict(galaxies), galaxies.keys, model.schema)
+    return [
+        {"name": name, "all": summary(own), "reliability": reliability(own)}
+        for cut, name, chosen in groups_of(pairs, {column: surveys})
+        if cut == column and chosen.any()
+        for own in [pairs.where(chosen)]
+    ]
+
+
+def _telescopes(
+    model: Model, galaxies: Galaxies, surveys: Sequence[str], most: int
+) -> dict[str, Any] | None:
+    known = load_surveys()
+    labelled = galaxies.labelled
+    rows = [
+        row for row, (name, survey) in enumerate(zip(galaxies.ids, surveys, strict=True))
+        if labelled[row] and survey in known and is_simulated(name)
+    ]  # fmt: skip
+    if not rows:
+        return None
+    campaigns = own_campaigns(galaxies)
+    return through_other_telescopes(
+        model, [galaxies.ids[row] for row in rows], [surveys[row] for row in rows],
+        [str(campaigns[row]) for row in rows], list(known), most=most,
+    )  # fmt: skip
+
+
+def write_surveys_page(results: Mapping[str, Any], path: str | Path) -> Path:
+    """Write the page of what `compare_surveys` found."""
+    from hoag.calibration_figures import reliability_figure
+    from hoag.matrix_figure import matrix_figure
+
+    probe, near, telescopes = (results[name] for name in ("probe", "neighbours", "telescopes"))
+    figures = {
+        "probe": matrix_figure(probe["confusion"], probe["surveys"], probe["surveys"],
+                               rows="from", columns="taken for", percent=True),
+        "neighbours": matrix_figure(near["shares"], near["surveys"], near["surveys"],
+                                    rows="galaxy", columns="neighbours", percent=True),
+    }  # fmt: skip
+    if telescopes:
+        for name in ("cosine", "rms", "smooth"):
+            figures[name] = matrix_figure(
+                telescopes[name], telescopes["from"], telescopes["to"],
+                rows="galaxies of", columns="seen through", signed=name == "smooth",
+            )  # fmt: skip
+    if results["calibration"]:
+        groups = [
+            {"name": row["name"], "after": row["all"], "reliability": row["reliability"]}
+            for row in results["calibration"]
+        ]
+        figures["reliability"] = reliability_figure(groups)
+    drawn = {name: chart(figure, name) for name, figure in figures.items()}
+    page = render(TEMPLATE, results=results, shown=drawn, summary=summary_sentences(results))
+    return write_page(path, page)
+
+
+def summary_sentences(results: Mapping[str, Any]) -> list[str]:
+    """Say in plain words what was found."""
+    probe, near, telescopes = (results[name] for name in ("probe", "neighbours", "telescopes"))
+    own = float(np.mean(np.diag(near["shares"])))
+    sentences = [
+        f"A linear classifier reads the survey from the representation in "
+        f"{100 * probe['accuracy']:.1f} ± {196 * probe['error']:.1f} % of held-out galaxies; "
+        f"chance is {100 * probe['chance']:.1f} %.",
+        f"{100 * own:.0f} % of the {near['k']} nearest neighbours of a galaxy are of its own "
+        f"survey; {100 * near['even']:.0f} % would be, were surveys mixed evenly.",
+    ]
+    if telescopes:
+        rms = np.array(telescopes["rms"])
+        same = [rms[n, telescopes["to"].index(name)] for n, name in enumerate(telescopes["from"])]
+        others = rms.sum() - np.sum(same)
+        sentences.append(
+            "Seen through another telescope, expected vote fractions of the same galaxies change "
+            f"by {others / (rms.size - len(same)):.3f} (root mean square); another exposure by the "
+            f"same one changes them by {np.mean(same):.3f}."
+        )
+    return sentences
