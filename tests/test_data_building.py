@@ -420,6 +420,26 @@ def test_a_campaign_of_ones_own(tmp_path):
     assert load_pretraining(read_roles(out)).galaxies.votes.sum() == 16
 
 
+def test_rings_as_published_are_a_task_by_majority(tmp_path):
+    """Labels follow from the volunteers' votes; images of a campaign are not kept twice."""
+    (tmp_path / "cutouts").mkdir()
+    names = ["id_str", "ring_votes", "not_ring_votes", "total_votes", "swiped-ring_fraction"]
+    lines = [",".join(names)]
+    for n in range(40):
+        (tmp_path / "cutouts" / f"J{n:05d}.jpg").write_bytes(jpeg(n))
+        lines.append(f"J{n:05d},{n % 11},{10 - n % 11},10,{n % 11 / 10}")
+    (tmp_path / "rings.csv").write_text("\n".join(lines))
+    write_parquet(tmp_path / "gz2.parquet", list(rows_of(range(30, 60), "gz2")))
+    out = build(tmp_path / "out", campaigns={"gz2": tmp_path / "gz2.parquet"},
+                downstream={"rings": tmp_path / "rings.csv"},
+                images={"rings": tmp_path / "cutouts"}, size=64, workers=1)  # fmt: skip
+    labels = pq.read_table(out / "labels" / "rings.parquet").to_pydict()
+    assert labels["ring"] == [int(n % 11 > 5) for n in range(40)]
+    assert record_of(out)["rows"] == {"in": 70, "out": 60, "merged": 10, "set_aside": 0}
+    assert record_of(out)["held_out"] == 10
+    assert set(labels["id_str"]) == set(whole_table(out, "downstream")["id_str"].to_pylist())
+
+
 BAD = {
     "nothing": ({}, "nothing to build from"),
     "no such file": ({"unlabelled": ["nowhere.parquet"]}, "nowhere.parquet: no such file"),
