@@ -29,6 +29,8 @@ def pit_figure(groups: Sequence[Group], *, across: int = 4) -> Figure:
     """
     with styled():
         figure, panels = _panels(groups, across, height=1.9)
+        highest = max(_density(g[w]["pit"]).max() for g in groups for w in ("before", "after"))
+        top = min(max(2.05, 1.08 * highest), 5.0)  # the same for all, so that they compare
         for group, axes in zip(groups, panels, strict=True):
             axes.axhline(1, color=FAINT, lw=1, ls=":")
             before, after = (_density(group[when]["pit"]) for when in ("before", "after"))
@@ -37,7 +39,7 @@ def pit_figure(groups: Sequence[Group], *, across: int = 4) -> Figure:
             axes.stairs(after, edges, color=AFTER, lw=1.6, label="with temperatures")
             axes.stairs(before, edges, color=BEFORE, lw=1.4, label="as trained")
             axes.set_xlim(0, 1)
-            axes.set_ylim(0, max(2.05, 1.08 * float(min(before.max(), 4)), 1.08 * after.max()))
+            axes.set_ylim(0, top)
             axes.xaxis.set_major_locator(MultipleLocator(0.5))
             axes.grid(False, axis="x")
         _outer_labels(figure, panels, across, "PIT of the votes", "density")
