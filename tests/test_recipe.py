@@ -16,7 +16,8 @@ def test_every_preset_loads_and_survives_being_written(name, tmp_path):
 
 
 def test_each_family_has_the_four_arms():
-    assert set(presets()) == {f"{family}/{arm}" for family in ("paper", "hoag") for arm in ARMS}
+    arms = {f"{family}/{arm}" for family in ("paper", "hoag") for arm in ARMS}
+    assert set(presets()) == arms | {"hoag/finetune"}
 
 
 def test_paper_preset_holds_the_papers_values():

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hoag.encoders import create_encoder
 from hoag.errors import HoagError
+from hoag.goal_heads import GoalHead
 from hoag.heads import ClassHead, VoteHead
 from hoag.randomness import uniform
 from hoag.views import Views, evaluation_view
@@ -35,7 +36,8 @@ class Batch:
     votes
         (batch, answers) integer counts, all 0 for a galaxy without votes.
     labels
-        (batch,) int64 class numbers, -1 for none; None where the arm needs none.
+        (batch,) int64 class numbers, -1 for none; or what `hoag.goals` says is learned from; None
+        where the arm needs none.
     ids
         The galaxies' names, for messages.
     seed, step
@@ -83,8 +85,9 @@ class Objective(nn.Module):
     def __init__(self, recipe: "Recipe") -> None:
         super().__init__()
         self.encoder = create_encoder(
-            recipe.encoder.name, seed=recipe.seed, **recipe.encoder.options
-        )
+            recipe.encoder.name, seed=recipe.seed, mean=recipe.images.mean, std=recipe.images.std,
+            **recipe.encoder.options,
+        )  # fmt: skip
         self.features = int(self.encoder.num_features)  # type: ignore[arg-type]
         self.size = recipe.images.size
         self.views = Views(recipe.views, self.size)
@@ -125,6 +128,10 @@ class Objective(nn.Module):
         represented: Tensor = self.encoder(images)
         return represented
 
+    def learning_rates(self) -> dict[str, float]:
+        """Give the learning rates of parameters by name as shares of the recipe's; 1 if absent."""
+        return {}
+
     def trainable_parameters(self) -> list[nn.Parameter]:
         """Give the parameters that an optimiser may move."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
@@ -141,7 +148,7 @@ class Objective(nn.Module):
 
 
 def apply_head(
-    head: VoteHead | ClassHead, representation: Tensor, batch: Batch, stream: int
+    head: VoteHead | ClassHead | GoalHead, representation: Tensor, batch: Batch, stream: int
 ) -> Tensor:
     """Apply a head whose dropout, in training, is drawn for each galaxy and step."""
     draws = None
@@ -154,5 +161,5 @@ def apply_head(
 def labels_of(batch: Batch) -> Tensor:
     """Give the labels of a batch, or say that it has none."""
     if batch.labels is None:
-        raise HoagError("the direct arm learns from labels, and these galaxies come without any")
+        raise HoagError("this arm learns from labels, and these galaxies come without any")
     return batch.labels

@@ -141,7 +141,7 @@ class BatchSource:
     galaxies: Galaxies
     stored: int
     seed: int
-    labels: npt.NDArray[np.int64] | None = None
+    labels: npt.NDArray[Any] | None = None
 
     def __getitems__(self, rows: list[tuple[int, int]]) -> Batch:
         return make_batch(
@@ -160,7 +160,7 @@ def make_batch(
     *,
     seed: int,
     step: int,
-    labels: npt.NDArray[np.int64] | None = None,
+    labels: npt.NDArray[Any] | None = None,
 ) -> Batch:
     """Read one batch: pixels (batch, 3, stored, stored) uint8, keys, votes and labels."""
     return Batch(
@@ -198,7 +198,7 @@ def in_chunks(
     *,
     size: int,
     seed: int = 0,
-    labels: npt.NDArray[np.int64] | None = None,
+    labels: npt.NDArray[Any] | None = None,
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[Batch]:

@@ -7,6 +7,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from hoag.encoders import is_frozen
+
 
 def world_size() -> int:
     """Count the processes that train together, 1 outside a distributed run."""
@@ -111,14 +113,17 @@ def synchronise_batchnorm(module: nn.Module, device_type: str) -> nn.Module:
     """Replace every BatchNorm in `module` by one that sees all processes' batches.
 
     On CUDA this is torch's SyncBatchNorm (through timm, which knows its own fused layers),
-    elsewhere `SyncedBatchNorm`. Returns the module; names and values in its state dict stay.
+    elsewhere `SyncedBatchNorm`. Frozen modules use no batch's statistics and are left as they are.
+    Returns the module; names and values in its state dict stay.
     """
-    if device_type == "cuda":
-        from timm.layers import convert_sync_batchnorm
+    if is_frozen(module) or isinstance(module, SyncedBatchNorm):
+        return module
+    if isinstance(module, _BatchNorm):
+        if device_type == "cuda":
+            from timm.layers import convert_sync_batchnorm
 
-        converted: nn.Module = convert_sync_batchnorm(module)
-        return converted
-    if isinstance(module, _BatchNorm) and not isinstance(module, SyncedBatchNorm):
+            converted: nn.Module = convert_sync_batchnorm(module)
+            return converted
         return SyncedBatchNorm(module)
     for name, child in module.named_children():
         setattr(module, name, synchronise_batchnorm(child, device_type))

@@ -1,6 +1,6 @@
 """Encoders from timm by name, and what may be done to one: freeze it, recalibrate its BatchNorm."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from types import MethodType
 from typing import Any, cast
@@ -12,8 +12,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hoag.errors import HoagError
 from hoag.randomness import seeded
 
+UNSHIFTED, UNSCALED = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
-def create_encoder(name: str, *, seed: int = 0, **options: Any) -> nn.Module:
+
+def create_encoder(
+    name: str,
+    *,
+    seed: int = 0,
+    mean: Sequence[float] = UNSHIFTED,
+    std: Sequence[float] = UNSCALED,
+    **options: Any,
+) -> nn.Module:
     """Make an encoder with random weights.
 
     Parameters
@@ -22,6 +31,9 @@ def create_encoder(name: str, *, seed: int = 0, **options: Any) -> nn.Module:
         A timm architecture, for example "resnet18" or "efficientnet_b0" (the paper's two).
     seed
         Of the initial weights; the global generator of torch is left as it was.
+    mean, std
+        Of each colour; the encoder first takes (image - mean) / std, so that its input is always
+        in [0, 1]. Encoders from elsewhere were trained so; hoag's own are not.
     options
         Passed to timm, for example ``channels=(16, 32, 64, 128)`` for a slim resnet18.
 
@@ -47,7 +59,23 @@ def create_encoder(name: str, *, seed: int = 0, **options: Any) -> nn.Module:
         ) from error
     # timm's num_features is the width before a head's hidden layer (MobileNetV3), which stays in.
     encoder.num_features = getattr(encoder, "head_hidden_size", None) or encoder.num_features
+    _normalise_input(encoder, mean, std)
     return cast(nn.Module, encoder)
+
+
+def _normalise_input(encoder: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Let an encoder shift and scale its input itself; its state dict stays as it is."""
+    if tuple(mean) == UNSHIFTED and tuple(std) == UNSCALED:
+        return
+    # Buffers move with the encoder; not persistent, since they belong to the recipe, not to timm.
+    for name, values in (("input_mean", mean), ("input_std", std)):
+        encoder.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+
+    def normalise(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        mean, std = cast(Tensor, module.input_mean), cast(Tensor, module.input_std)
+        return ((inputs[0] - mean) / std, *inputs[1:])
+
+    encoder.register_forward_pre_hook(normalise)
 
 
 def check_encoder(name: str) -> None:
@@ -71,6 +99,11 @@ def freeze(module: nn.Module) -> nn.Module:
         part.eval()
         part.__dict__["train"] = MethodType(_stay_in_evaluation, part)
     return module
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Tell whether `freeze` was applied to a module or to what it is part of."""
+    return "train" in module.__dict__
 
 
 def _stay_in_evaluation(module: nn.Module, mode: bool = True) -> nn.Module:

@@ -1,6 +1,7 @@
 """The training loop: step, validate, save, stop early, resume; devices are Lightning Fabric's."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from hoag.galaxies import Galaxies
 from hoag.interruption import Interruption
 from hoag.meter import Meter
 from hoag.objectives import Batch, Objective, make_objective
-from hoag.optimisation import learning_rate, make_optimiser
+from hoag.optimisation import learning_rate, make_optimiser, set_learning_rate
 from hoag.provenance import stamp
 from hoag.recipe import Recipe
 from hoag.runs import Log, finish_run, start_run
+from hoag.schema import Schema
 
 COLLAPSED = 0.05  # feature_std is near 1 for a healthy representation, 0 for a collapsed one
 OnlineProbe = Callable[[Objective, torch.device], dict[str, float]]
@@ -49,12 +51,13 @@ class Fit:
 
     recipe: Recipe
     out: Path
+    schema: Schema
     objective: Objective
     optimiser: torch.optim.Optimizer
     train: Galaxies
     validation: Galaxies
-    train_labels: npt.NDArray[np.int64] | None
-    validation_labels: npt.NDArray[np.int64] | None
+    train_labels: npt.NDArray[Any] | None
+    validation_labels: npt.NDArray[Any] | None
     online_probe: OnlineProbe | None
     log: Log
     fabric: Any
@@ -73,11 +76,14 @@ def fit(
     validation: Galaxies,
     out: str | Path,
     *,
-    train_labels: npt.NDArray[np.int64] | None = None,
-    validation_labels: npt.NDArray[np.int64] | None = None,
+    train_labels: npt.NDArray[Any] | None = None,
+    validation_labels: npt.NDArray[Any] | None = None,
     classes: list[str] | None = None,
     resume: bool = False,
     device: str = "auto",
+    objective: Objective | None = None,
+    schema: Schema | None = None,
+    record: Mapping[str, Any] | None = None,
     online_probe: OnlineProbe | None = None,
     quiet: bool = False,
 ) -> Path:
@@ -94,9 +100,15 @@ def fit(
         last/.
     train_labels, validation_labels
         Class numbers, (len(train),) and (len(validation),) int64, for the Direct arm; -1 where
-        there is none.
+        there is none. For finetuning what `hoag.goals` gives.
     classes
         Names of the classes, for the Direct arm.
+    objective
+        What to train, if its weights are not those the recipe's seed gives.
+    schema
+        Kept with the run; that of the galaxies if None.
+    record
+        What else run.json says.
     resume
         Go on from last/ instead of refusing a folder that has a run in it.
     device
@@ -120,21 +132,30 @@ def fit(
                 f"batch.size = {recipe.batch.size} must be a multiple of the {world_size()} "
                 "processes that share it"
             )
-        objective = make_objective(recipe, train.schema, classes)
+        if objective is None:
+            objective = make_objective(recipe, train.schema, classes)
+        schema = schema or train.schema
         if world_size() > 1:
             synchronise_batchnorm(objective, fabric.device.type)
-        optimiser = make_optimiser(objective, recipe.optimiser)
+        optimiser = make_optimiser(objective, recipe.optimiser, objective.learning_rates())
         recorded = {"train": train.hash, "validation": validation.hash}
-        log = start_run(recipe, train.schema, out, recorded, classes, resume=resume)
+        for name, labels in (("train", train_labels), ("validation", validation_labels)):
+            if labels is not None:
+                recorded[f"{name} labels"] = _hash(labels)
+        log = start_run(recipe, schema, out, recorded, classes, resume=resume, more=record)
         job = Fit(
-            recipe, out, objective, optimiser, train, validation, train_labels, validation_labels,
-            online_probe, log, fabric,
+            recipe, out, schema, objective, optimiser, train, validation, train_labels,
+            validation_labels, online_probe, log, fabric,
         )  # fmt: skip
         if resume and (out / "last").is_dir():
             _restore(job)
         _train(job, quiet=quiet)
         finish_run(out, job.progress.__dict__, log)
     return out
+
+
+def _hash(labels: npt.NDArray[Any]) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(labels).tobytes(), digest_size=8).hexdigest()
 
 
 def _for_device(recipe: Recipe, device: str) -> Recipe:
@@ -181,8 +202,7 @@ def _step(job: Fit, wrapped: Any, optimiser: Any, batch: Batch) -> dict[str, Ten
     """Take one optimiser step and move the target; gives the logged scalars."""
     settings, step = job.recipe.optimiser, job.progress.step
     total = job.recipe.training.steps
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate(settings, step, total)
+    set_learning_rate(optimiser, learning_rate(settings, step, total))
     result: dict[str, Tensor] = wrapped(batch)
     _refuse_nan(job, result["loss"], batch)
     job.fabric.backward(result["loss"])
@@ -275,7 +295,7 @@ def _save(job: Fit, name: str) -> None:
     scaler = getattr(job.fabric._precision, "scaler", None)  # of 16-mixed on CUDA
     if scaler is not None:
         state["scaler"] = scaler.state_dict()
-    made = stamp(seed=job.recipe.seed, schema_hash=job.train.schema.hash)
+    made = stamp(seed=job.recipe.seed, schema_hash=job.schema.hash)
     save_checkpoint(job.out / name, job.objective.state_dict(), optimiser, state, made)
 
 

@@ -18,6 +18,7 @@ from hoag.encoders import recalibrate_batchnorm
 from hoag.errors import HoagError
 from hoag.files import read_json
 from hoag.galaxies import Galaxies
+from hoag.goal_heads import Goal
 from hoag.objectives import Objective, make_objective
 from hoag.provenance import stamp
 from hoag.recipe import Recipe, load_recipe
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 256
+PARTS = "hoag"  # folder in an exported model for what timm does not know
+TRAINING_ONLY = ("projector.", "predictor.", "target.")
 
 
 class Model:
@@ -49,6 +52,10 @@ class Model:
         Where its weights lie, if it was loaded from there.
     temperatures
         How far to trust its certainty, if `hoag calibrate` has fitted it.
+    record
+        run.json of its run: data, command, machine and so on; empty if it has none.
+    name
+        What it is, in a few words: its arm and encoder, or where the encoder is from.
     """
 
     folder: Path | None = None
@@ -65,7 +72,9 @@ class Model:
         self.device = choose_device(device)
         self.objective = objective.to(self.device).eval().requires_grad_(False)
         self.recipe, self.schema, self.classes = recipe, schema, classes
-        self.hash = weights_hash(objective.encoder.state_dict())
+        self.hash = encoder_hash(objective.encoder)
+        self.record: dict[str, Any] = {}
+        self.name = f"{recipe.arm} {recipe.encoder.name}"
 
     @property
     def encoder(self) -> torch.nn.Module:
@@ -85,11 +94,12 @@ class Model:
         quiet
             Show no progress bar.
         """
-        represent = _averaged(self.encoder, symmetries)
+        represent = averaged(self.encoder, symmetries)
         vectors = self._apply(galaxies, represent, "embedding", quiet)
         made = stamp(seed=self.recipe.seed, schema_hash=self.schema.hash)
         about = {
             "model": self.hash,
+            "name": self.name,
             "arm": self.recipe.arm,
             "symmetries": symmetries,
             "data": galaxies.hash,
@@ -123,7 +133,7 @@ class Model:
             If the model has no vote head (Contrastive, Direct).
         """
         head = self._vote_head
-        answer = _averaged(lambda images: head(self.encoder(images)), symmetries)
+        answer = averaged(lambda images: head(self.encoder(images)), symmetries)
         concentrations = self._apply(galaxies, answer, "predicting", quiet)
         if calibrated and self.temperatures is not None:
             return self.temperatures.apply(concentrations, self.schema)
@@ -195,8 +205,20 @@ class Model:
             f"{dim} features, {self.hash})"
         )
 
+    def _repr_html_(self) -> str:
+        from hoag.notebook import model_html
 
-def _averaged(function: Callable[[Tensor], Tensor], symmetries: int) -> Callable[[Tensor], Tensor]:
+        return model_html(self)
+
+
+def encoder_hash(encoder: torch.nn.Module) -> str:
+    """16 hex digits that stand for an encoder's weights and how it normalises its input."""
+    buffers = dict(encoder.named_buffers())
+    own = {name: value for name, value in buffers.items() if name in ("input_mean", "input_std")}
+    return weights_hash(encoder.state_dict() | own)
+
+
+def averaged(function: Callable[[Tensor], Tensor], symmetries: int) -> Callable[[Tensor], Tensor]:
     """Average what a function of images gives over 1 or 8 of their symmetries, in float32."""
     if symmetries not in (1, 8):
         raise HoagError(f"symmetries = {symmetries} must be 1 or 8 (flips and right angles)")
@@ -243,50 +265,104 @@ def random_model(
     return Model(objective, bare, schema, device=device)
 
 
-def load(where: str | Path, *, which: str = "best", device: str = "auto") -> Model:
-    """Load a trained model.
+def load(
+    where: str | Path,
+    *,
+    which: str = "best",
+    device: str = "auto",
+    size: int | None = None,
+    seed: int = 0,
+) -> Model:
+    """Load a model: a run's, an exported one, or a timm encoder of other people.
 
     Parameters
     ----------
     where
-        The folder of a run, or any folder with recipe.toml, schema.json and model.safetensors.
+        The folder of a run; a folder that `hoag export` made; a folder with the config.json and
+        model.safetensors of a timm encoder; ``hf:USER/NAME``, such a folder on the Hub (or on this
+        machine, ``hf:FOLDER``); or ``timm:NAME``, an architecture with random weights.
     which
         For a run, the "best" or the "last" checkpoint.
     device
         auto, cpu, cuda or mps.
+    size
+        Side of the images in pixels for an encoder from elsewhere; None: what its weights were
+        trained at, and 128 for random ones.
+    seed
+        Of random weights.
+
+    Returns
+    -------
+    Model
+        A `hoag.tuned.Tuned` one for a run of `hoag finetune` that learned no votes.
 
     Raises
     ------
     HoagError
-        If there is no model, or its weights do not fit its recipe.
+        If there is no model, its weights do not fit its recipe, or the Hub cannot be reached.
     """
+    if str(where).startswith(("timm:", "hf:")):
+        from hoag.timm_models import load_named
+
+        return load_named(str(where), size=size, seed=seed, device=device)
     where = Path(where)
-    if not (where / "recipe.toml").is_file():
-        raise HoagError(f"{where}: holds no recipe.toml, so it is no run and no exported model")
-    recipe = load_recipe(where / "recipe.toml")
-    schema = Schema.from_dict(read_json(where / "schema.json"))
-    run = read_json(where / "run.json") if (where / "run.json").exists() else {}
-    folder = where if (where / "model.safetensors").exists() else where / which
-    if not folder.is_dir():
-        raise HoagError(
-            f"{where}: has no {which}/ checkpoint yet; let it train until its first validation"
-        )
-    objective = make_objective(recipe, schema, run.get("classes"))
+    if (where / PARTS / "recipe.toml").is_file():
+        weights = {f"encoder.{name}": value for name, value in load_weights(where).items()}
+        parts = where / PARTS
+        return _assemble(parts, parts, weights | load_weights(parts), device)
+    if (where / "recipe.toml").is_file():
+        folder = where if (where / "model.safetensors").exists() else where / which
+        if not folder.is_dir():
+            raise HoagError(
+                f"{where}: has no {which}/ checkpoint yet; let it train until its first validation"
+            )
+        return _assemble(where, folder, load_weights(folder), device)
+    if (where / "config.json").is_file():
+        from hoag.timm_models import load_folder
+
+        return load_folder(where, size=size, device=device)
+    raise HoagError(
+        f"{where}: holds no recipe.toml and no config.json, so it is no run, no exported model and "
+        "no timm encoder; timm:NAME and hf:USER/NAME are taken too"
+    )
+
+
+def _assemble(records: Path, folder: Path, weights: dict[str, Tensor], device: str) -> Model:
+    """Put a model together from its records, and weights that lie in `folder`."""
+    recipe = load_recipe(records / "recipe.toml")
+    schema = Schema.from_dict(read_json(records / "schema.json"))
+    path = records / "run.json"
+    run = read_json(path) if path.exists() else {}
+    goal = Goal.from_dict(run["goal"], str(path)) if "goal" in run else None
+    objective = make_objective(recipe, schema, run.get("classes"), goal)
     made_for = load_stamp(folder).get("schema_hash", schema.hash)
     if made_for != schema.hash:
         raise HoagError(
             f"{folder}: the weights answer the schema {made_for}, and schema.json beside them is "
             f"{schema.hash}; put back the schema.json of the run"
         )
-    try:
-        objective.load_state_dict(load_weights(folder))
-    except RuntimeError as error:
-        first = str(error).strip().splitlines()[-1].strip()
-        raise HoagError(
-            f"{folder}: the weights do not fit the recipe beside them ({first})"
-        ) from None
-    model = Model(objective, recipe, schema, run.get("classes"), device)
-    model.folder = folder
+    _put_weights(objective, weights, folder)
+    kind: type[Model] = Model
+    if goal is not None and goal.kind != "votes":
+        from hoag.tuned import Tuned
+
+        kind = Tuned
+    model = kind(objective, recipe, schema, run.get("classes"), device)
+    model.folder, model.record = folder, run
     if (folder / TEMPERATURES).is_file():
         model.temperatures = read_temperatures(folder, model.votes_hash, schema)
     return model
+
+
+def _put_weights(objective: Objective, weights: dict[str, Tensor], folder: Path) -> None:
+    try:
+        missing, strange = objective.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # sizes differ
+        odd = str(error).strip().splitlines()[-1].strip()
+    else:
+        # An exported model leaves out what is of use in training alone.
+        needed = [name for name in missing if not name.startswith(TRAINING_ONLY)]
+        if not needed and not strange:
+            return
+        odd = f"missing {needed[0]}" if needed else f"unexpected {strange[0]}"
+    raise HoagError(f"{folder}: the weights do not fit the recipe beside them ({odd})")

@@ -12,7 +12,9 @@ from torch.nn import functional as F
 
 from hoag.arm import Batch, Metrics, Objective, apply_head, labels_of
 from hoag.errors import HoagError
+from hoag.goal_heads import Goal, VotesGoal, make_goal_head
 from hoag.heads import ClassHead, Predictor, Projector, VoteHead
+from hoag.layer_groups import block_rates, freeze_early
 from hoag.losses import (
     counted_std,
     feature_std,
@@ -111,6 +113,58 @@ class Direct(Supervised):
         }
 
 
+class Finetuned(Supervised):
+    """Learn classes, labels, numbers or votes from the weights of another model.
+
+    Which part of the encoder may move, and how fast: ``recipe.finetune``.
+    """
+
+    def __init__(self, recipe: "Recipe", goal: Goal, schema: Schema) -> None:
+        super().__init__(recipe)
+        self.goal = goal
+        with seeded(recipe.seed + 4):
+            self.head = make_goal_head(goal, self.features, schema, recipe.heads)
+        self.metrics = (*Supervised.metrics, *self.head.metrics)  # type: ignore[misc]
+        chosen = recipe.finetune
+        freeze_early(self.encoder, chosen.train, chosen.blocks)
+        self._rates = block_rates(self.encoder, chosen.decay)
+
+    @property
+    def vote_head(self) -> VoteHead | None:
+        """Give the head that predicts votes, if they are what was learned."""
+        return self.head.votes if isinstance(self.head, VotesGoal) else None
+
+    def learning_rates(self) -> dict[str, float]:
+        """See `Objective`: lower by the recipe's decay from block to block towards the image."""
+        return {f"encoder.{name}": share for name, share in self._rates.items()}
+
+    def loss(self, representation: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Give the loss of the goal's head; see `hoag.goal_heads`."""
+        output = apply_head(self.head, representation, batch, DROPOUT)
+        return self.head.loss(output, labels_of(batch))
+
+    def measure(self, batch: Batch) -> Metrics:
+        """See `Objective`."""
+        representation, labels = self.encoder(self.clean(batch)), labels_of(batch)
+        output = apply_head(self.head, representation, batch, DROPOUT)
+        return {
+            "supervised": self.head.loss(output, labels),
+            "feature_std": counted_std(representation),
+            **self.head.measure(output, labels),
+        }
+
+
+class EncoderAlone(Objective):
+    """An encoder without heads, from timm or the Hub: it represents, and learns by finetuning."""
+
+    monitor = "val/supervised"
+    metrics: ClassVar[tuple[str, ...]] = ()
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Refuse to train: there is nothing to learn from."""
+        raise HoagError("arm = 'encoder' is an encoder without heads; use hoag finetune MODEL")
+
+
 class Contrastive(Objective):
     """Learn to predict the target's projection of another view (BYOL; Grill et al. 2020)."""
 
@@ -200,7 +254,10 @@ class Hybrid(Contrastive):
 
 
 def make_objective(
-    recipe: "Recipe", schema: Schema, classes: int | Sequence[str] | None = None
+    recipe: "Recipe",
+    schema: Schema,
+    classes: int | Sequence[str] | None = None,
+    goal: Goal | None = None,
 ) -> Objective:
     """Make the objective of a recipe's arm, with random weights from the recipe's seed.
 
@@ -212,6 +269,8 @@ def make_objective(
         The questions whose votes are learned.
     classes
         The downstream classes or how many they are; needed by the Direct arm.
+    goal
+        What is learned in finetuning.
 
     Raises
     ------
@@ -223,6 +282,12 @@ def make_objective(
         if number < 2:
             raise HoagError(f"the direct arm needs two classes or more to learn; it got {number}")
         return Direct(recipe, number)
+    if recipe.arm == "finetune":
+        if goal is None:
+            raise HoagError("arm = 'finetune' goes on from a model; use hoag finetune MODEL")
+        return Finetuned(recipe, goal, schema)
+    if recipe.arm == "encoder":
+        return EncoderAlone(recipe)
     if recipe.arm == "contrastive":
         return Contrastive(recipe)
     if recipe.arm in ("pretrained", "hybrid"):

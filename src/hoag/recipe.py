@@ -26,6 +26,8 @@ from hoag.views import ViewSettings
 
 PRESETS = Path(__file__).parent / "recipes"
 ARMS = ("direct", "pretrained", "contrastive", "hybrid")
+# Not arms of the paper: a tuned model, and an encoder alone from elsewhere.
+OTHERS = ("finetune", "encoder")
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,19 @@ class ImageSettings:
 
     size: int = option(128, "side of the views in pixels")
     decode: int = option(0, "side to which stored images are reduced before the views; 0: size")
+    mean: tuple[float, float, float] = option(
+        (0.0, 0.0, 0.0), "taken from each colour before the encoder; hoag's own: nothing"
+    )
+    std: tuple[float, float, float] = option((1.0, 1.0, 1.0), "by which it is then divided")
 
     def __post_init__(self) -> None:
         demand(8 <= self.size <= 4096, "images.size", self.size, "8 to 4096 pixels")
         demand(
             self.decode == 0 or self.decode >= 8, "images.decode", self.decode, "0, or 8 or more"
         )
+        demand(len(self.mean) == 3, "images.mean", self.mean, "three numbers")
+        good = len(self.std) == 3 and all(value > 0 for value in self.std)
+        demand(good, "images.std", self.std, "three numbers above 0")
 
     @property
     def stored(self) -> int:
@@ -178,10 +187,37 @@ class LabelSettings:
 
 
 @dataclass(frozen=True)
+class FinetuneSettings:
+    """How `hoag finetune` goes on from a model that is there (finetune only)."""
+
+    start: str = option("", "hash of the encoder it starts from")
+    train: str = option("all", "head, last-blocks or all: what may move, the rest is frozen")
+    blocks: int = option(1, "how many last blocks (stages of a ResNet), for last-blocks")
+    decay: float = option(0.65, "learning rate of a block over that of the next; 1: all alike")
+    class_weights: str = option("equal", "equal, or balanced: all classes together weigh the same")
+    weights: dict[str, Any] = option({}, "weights of classes by name instead, 1 where not named")
+    validation: float = option(0.1, "share of the labelled galaxies kept to stop early")
+    test: float = option(0.2, "share never learned from, scored once at the end; 0: none")
+
+    def __post_init__(self) -> None:
+        demand_choice("finetune.train", self.train, ("head", "last-blocks", "all"))
+        demand(self.blocks >= 1, "finetune.blocks", self.blocks, "1 or more")
+        demand(0 < self.decay <= 1, "finetune.decay", self.decay, "above 0, up to 1")
+        demand_choice("finetune.class_weights", self.class_weights, ("equal", "balanced"))
+        good = all(isinstance(w, int | float) and w > 0 for w in self.weights.values())
+        demand(good, "finetune.weights", self.weights, "a table {class = weight above 0}")
+        good = self.validation > 0 and self.test >= 0 and self.validation + self.test < 1
+        both = (self.validation, self.test)
+        demand(good, "finetune.validation, finetune.test", both, "shares that leave some to learn")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One training run, whole: an arm of the paper and all of its settings."""
 
-    arm: str = option("hybrid", "direct, pretrained, contrastive or hybrid (paper sec. 3.3)")
+    arm: str = option(
+        "hybrid", "direct, pretrained, contrastive, hybrid (paper sec. 3.3), finetune or encoder"
+    )
     seed: int = option(0, "every random choice follows from it")
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     images: ImageSettings = field(default_factory=ImageSettings)
@@ -194,9 +230,10 @@ class Recipe:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     labels: LabelSettings = field(default_factory=LabelSettings)
+    finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
 
     def __post_init__(self) -> None:
-        demand_choice("arm", self.arm, ARMS)
+        demand_choice("arm", self.arm, ARMS + OTHERS)
         demand(0 <= self.seed < 2**63, "seed", self.seed, "a whole number, 0 or more")
 
     def to_dict(self) -> dict[str, Any]:

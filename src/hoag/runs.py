@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,11 @@ def start_run(
     classes: list[str] | None,
     *,
     resume: bool,
+    more: Mapping[str, Any] | None = None,
 ) -> Log:
     """Make the run's folder and write its records; with `resume`, check that they are the same.
+
+    What `more` holds is added to run.json.
 
     Raises
     ------
@@ -105,6 +109,7 @@ def start_run(
         "data": data,
         "processes": world_size(),
         "classes": classes,
+        **(more or {}),
         "finished": False,
     }
     write_json(known, record)

@@ -87,15 +87,15 @@ def read_sought(
         two kinds.
     """
     where = str(labels) if isinstance(labels, str | Path) else "the labels"
-    ids, values, column = _columns(labels, where, label, key)
-    pairs = _distinct(ids, values, where)
+    ids, values, column = labels_column(labels, where, label, key)
+    pairs = distinct_labels(ids, values, where)
     if not pairs:
         raise HoagError(f"{where}: no row has a label in column '{column}'; fill some in")
     kept, plain = zip(*sorted(pairs.items()), strict=True)
-    found = kind or _kind(plain, target, where)
+    found = kind or kind_of(plain, target, where)
     if found == "numbers":
-        return Sought(kept, found, _numbers(plain, kept, where), (), column)
-    texts = [_text(value) for value in plain]
+        return Sought(kept, found, numbers_of(plain, kept, where), (), column)
+    texts = [label_text(value) for value in plain]
     names = sorted(set(texts))
     if target is not None:
         if target not in names:
@@ -114,9 +114,10 @@ def read_sought(
     return Sought(kept, "classes", numbers, tuple(names), column)
 
 
-def _columns(
+def labels_column(
     labels: GivenLabels, where: str, label: str | None, key: str
 ) -> tuple[Sequence[Any], Sequence[Any], str]:
+    """Give ids, labels and the name of the column the labels stand in; see `read_sought`."""
     if isinstance(labels, Mapping):
         return [str(name) for name in labels], list(labels.values()), label or "label"
     table = read_table(labels, text=(key,)) if isinstance(labels, str | Path) else labels
@@ -134,7 +135,7 @@ def _columns(
     return ids, table[label].to_pylist(), label
 
 
-def _distinct(ids: Sequence[Any], values: Sequence[Any], where: str) -> dict[str, Any]:
+def distinct_labels(ids: Sequence[Any], values: Sequence[Any], where: str) -> dict[str, Any]:
     """Labels by id, without rows that have none; the same label twice is one label."""
     pairs: dict[str, Any] = {}
     first: dict[str, int] = {}
@@ -146,10 +147,10 @@ def _distinct(ids: Sequence[Any], values: Sequence[Any], where: str) -> dict[str
             continue
         if name is None:
             raise HoagError(f"{where}: row {row} has a label and no id; every label needs one")
-        if name in pairs and _text(pairs[name]) != _text(value):
+        if name in pairs and label_text(pairs[name]) != label_text(value):
             raise HoagError(
-                f"{where}: galaxy '{name}' is {_text(pairs[name])!r} in row {first[name]} and "
-                f"{_text(value)!r} in row {row}; keep one of them"
+                f"{where}: galaxy '{name}' is {label_text(pairs[name])!r} in row {first[name]} and "
+                f"{label_text(value)!r} in row {row}; keep one of them"
             )
         repeats += name in pairs
         pairs.setdefault(name, value)
@@ -161,7 +162,8 @@ def _distinct(ids: Sequence[Any], values: Sequence[Any], where: str) -> dict[str
     return pairs
 
 
-def _kind(values: Sequence[Any], target: str | None, where: str) -> Kind:
+def kind_of(values: Sequence[Any], target: str | None, where: str) -> Kind:
+    """Tell classes from numbers; see `read_sought`."""
     texts = [value for value in values if isinstance(value, str)]
     if texts and len(texts) < len(values):
         number = next(value for value in values if not isinstance(value, str))
@@ -175,14 +177,15 @@ def _kind(values: Sequence[Any], target: str | None, where: str) -> Kind:
     return "classes" if whole and len(set(values)) <= _MANY_NUMBERS else "numbers"
 
 
-def _numbers(values: Sequence[Any], ids: Sequence[str], where: str) -> NDArray[np.float64]:
+def numbers_of(values: Sequence[Any], ids: Sequence[str], where: str) -> NDArray[np.float64]:
+    """Give labels as numbers, (n,); one that is none is refused with its galaxy's id."""
     for name, value in zip(ids, values, strict=True):
         if isinstance(value, str) or not np.isfinite(value):
             raise HoagError(f"{where}: galaxy '{name}' has {value!r}, which is no finite number")
     return np.array(values, np.float64)
 
 
-def _text(value: Any) -> str:
+def label_text(value: Any) -> str:
     """Write a label as text: 1 and 1.0 and true alike as people would read them."""
     if isinstance(value, bool):
         return "yes" if value else "no"

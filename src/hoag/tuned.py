@@ -1,0 +1,219 @@
+"""A finetuned model in use: what it predicts, as a table with a column for each thing it learned.
+
+Models finetuned on votes are vote models like any other (`hoag.models.Model`).
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hoag.catalogue import list_names, suffix_of, write_parts
+from hoag.checkpoint import weights_hash
+from hoag.column_labels import labelled, with_usual_labels
+from hoag.console import progress
+from hoag.errors import HoagError
+from hoag.galaxies import Galaxies
+from hoag.goal_heads import Goal
+from hoag.models import Model, averaged
+from hoag.objectives import Finetuned
+from hoag.provenance import stamp
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PART = 4096  # galaxies
+
+
+class Tuned(Model):
+    """A model finetuned for classes, labels or numbers, frozen and in evaluation mode."""
+
+    objective: Finetuned
+
+    @property
+    def goal(self) -> Goal:
+        """What it has learned."""
+        return self.objective.goal
+
+    @property
+    def head_hash(self) -> str:
+        """16 hex digits that stand for all weights that its predictions rest on."""
+        parts = {"encoder": self.encoder, "head": self.objective.head}
+        return weights_hash(
+            {f"{k}.{n}": v for k, part in parts.items() for n, v in part.state_dict().items()}
+        )
+
+    def answer(
+        self, galaxies: Galaxies, *, symmetries: int = 1, quiet: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Give what the head predicts as numbers.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n, classes) probabilities, rows summing to 1; (n, labels) probabilities; or (n, 2
+            numbers), values and then their scatters (standard deviations) in the units learned.
+        """
+        head = self.objective.head
+        function = averaged(lambda images: head.answer(head(self.encoder(images))), symmetries)
+        return self._apply(galaxies, function, "predicting", quiet)
+
+    def predict(  # type: ignore[override]  # a table here, since the columns differ by goal
+        self, galaxies: Galaxies, *, symmetries: int = 1, quiet: bool = False
+    ) -> "pa.Table":
+        """Predict a table of ``id_str`` and what was learned.
+
+        For classes of a column C there are ``C_predicted``, the likeliest, and ``C_NAME``, the
+        probability of each; for labels ``C_probability``; for numbers ``C_predicted`` and
+        ``C_scatter``.
+
+        Parameters
+        ----------
+        galaxies
+            What to predict for.
+        symmetries
+            1: the image as it is. 8: the mean over its flips and right-angle rotations.
+        quiet
+            Show no progress bar.
+        """
+        return predict_table(self, galaxies, symmetries=symmetries, keep=(), quiet=quiet)
+
+
+def predict_table(
+    model: Tuned,
+    galaxies: Galaxies,
+    *,
+    symmetries: int = 1,
+    keep: Sequence[str] | None = None,
+    quiet: bool = False,
+) -> "pa.Table":
+    """Predict what a model was finetuned for, as a table in memory; see `Tuned.predict`.
+
+    Parameters
+    ----------
+    model
+        Finetuned for classes, labels or numbers.
+    galaxies
+        What to predict for.
+    symmetries
+        1, or 8 for the mean over flips and right-angle rotations.
+    keep
+        Columns of the galaxies to keep beside ``id_str``; None keeps all but votes and lists.
+    quiet
+        Show no progress bar.
+
+    Raises
+    ------
+    HoagError
+        If there are no galaxies, or a column to keep is missing or would come twice.
+    """
+    import pyarrow as pa
+
+    kept = _kept(model, galaxies, keep)
+    answers = model.answer(galaxies, symmetries=symmetries, quiet=quiet)
+    made = list(_columns(model.goal, answers))
+    before = galaxies.select(kept)
+    fields = [*map(with_usual_labels, before.schema), *(field for field, _ in made)]
+    table = pa.Table.from_arrays(
+        [*before.columns, *(array for _, array in made)], schema=pa.schema(fields)
+    )
+    return table
+
+
+def predict_table_to(
+    out: str | Path,
+    model: Tuned,
+    galaxies: Galaxies,
+    *,
+    symmetries: int = 1,
+    keep: Sequence[str] | None = None,
+) -> Path:
+    """Predict what a model was finetuned for, as a catalogue on disk, a part in memory at a time.
+
+    Parameters
+    ----------
+    out
+        The catalogue, its format chosen by its suffix: .parquet, .csv, .fits or .vot.
+    model, galaxies, symmetries, keep
+        As in `predict_table`.
+    """
+    out = Path(out)
+    suffix_of(out)
+    _kept(model, galaxies, keep)
+    about = {
+        **stamp(seed=model.recipe.seed, schema_hash=model.schema.hash),
+        "models": [model.head_hash],
+        "goal": model.goal.to_dict(),
+        "data": galaxies.hash,
+        "symmetries": symmetries,
+    }
+
+    def parts() -> Iterator[Any]:
+        starts = range(0, len(galaxies), PART)
+        for start in progress(starts, "predicting", unit=f"x{PART} galaxies"):
+            some = galaxies.take(np.arange(start, min(start + PART, len(galaxies))))
+            yield predict_table(model, some, symmetries=symmetries, keep=keep, quiet=True)
+
+    write_parts(parts, out, stamp=about)
+    return out
+
+
+def _kept(model: Tuned, galaxies: Galaxies, keep: Sequence[str] | None) -> list[str]:
+    import pyarrow as pa
+
+    if len(galaxies) == 0:
+        raise HoagError("there are no galaxies to predict for")
+    fields = {field.name: field for field in galaxies.take([0]).table.schema}
+    if keep is None:
+        votes = set(galaxies.schema.columns)
+        odd = (pa.types.is_nested, pa.types.is_binary)
+        names = [n for n, f in fields.items() if n not in votes and not any(o(f.type) for o in odd)]
+    else:
+        for name in keep:
+            if name not in fields:
+                raise HoagError(f"there is no column '{name}' to keep; {list_names(list(fields))}")
+        names = list(keep)
+    width = len(model.goal.names) * (2 if model.goal.kind == "numbers" else 1)
+    made = {field.name for field, _ in _columns(model.goal, np.zeros((0, width), np.float32))}
+    for name in names:
+        if name in made:
+            raise HoagError(
+                f"the galaxies have a column '{name}' already, which would come twice; choose the "
+                "columns to keep with --keep, e.g. --keep ra --keep dec"
+            )
+    return list(dict.fromkeys(["id_str", *names]))
+
+
+def _columns(goal: Goal, answers: npt.NDArray[np.float32]) -> Iterator[tuple[Any, Any]]:
+    """Give field and values of each column of a prediction."""
+    import pyarrow as pa
+
+    number, text = pa.float32(), pa.string()
+    if goal.kind == "classes":
+        (column,) = goal.columns
+        likeliest = np.array(goal.names, dtype=object)[answers.argmax(1)].tolist()
+        about = f"likeliest class of {column}"
+        field = labelled(f"{column}_predicted", text, ucd="meta.code.class", description=about)
+        yield field, pa.array(likeliest, text)
+        for name, values in zip(goal.names, answers.T, strict=True):
+            about = f"probability that {column} is {name}"
+            ucd = "stat.probability"
+            yield labelled(f"{column}_{name}", number, ucd=ucd, description=about), pa.array(values)
+    elif goal.kind == "labels":
+        for name, values in zip(goal.names, answers.T, strict=True):
+            about = f"probability of {name}"
+            field = labelled(
+                f"{name}_probability", number, ucd="stat.probability", description=about
+            )
+            yield field, pa.array(values)
+    else:
+        values, scatters = np.split(answers, 2, axis=1)
+        for place, name in enumerate(goal.names):
+            about = f"predicted {name}"
+            field = labelled(f"{name}_predicted", number, ucd="stat.mean", description=about)
+            yield field, pa.array(values[:, place])
+            about = f"standard deviation of predicted {name}"
+            field = labelled(f"{name}_scatter", number, ucd="stat.stdev", description=about)
+            yield field, pa.array(scatters[:, place])
