@@ -15,7 +15,9 @@ from hoag.errors import HoagError
 if TYPE_CHECKING:
     from hoag import votes
     from hoag.atlas import map_galaxies as map
+    from hoag.exporting import export
     from hoag.finding import find
+    from hoag.finetuning import finetune
     from hoag.galaxies import Galaxies, open
     from hoag.models import Model, load
     from hoag.probing import Curve, label_efficiency
@@ -31,7 +33,9 @@ __all__ = [
     "Model",
     "Schema",
     "__version__",
+    "export",
     "find",
+    "finetune",
     "label_efficiency",
     "load",
     "load_schema",
@@ -48,7 +52,9 @@ _HOMES = {
     "Galaxies": "galaxies",
     "Model": "models",
     "Schema": "schema",
+    "export": "exporting",
     "find": "finding",
+    "finetune": "finetuning",
     "label_efficiency": "probing",
     "load": "models",
     "load_schema": "schema",

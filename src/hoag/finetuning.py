@@ -21,6 +21,7 @@ from hoag.goal_heads import Goal, Kind
 from hoag.goal_scores import score_goal
 from hoag.goals import is_known, read_goal
 from hoag.layer_groups import said_of
+from hoag.model_card import credited
 from hoag.models import Model, load
 from hoag.objectives import Finetuned, make_objective
 from hoag.provenance import stamp
@@ -229,7 +230,8 @@ def _origin(start: Model) -> dict[str, Any]:
     """Say what was gone on from: name and hash, and what of its run a card should tell."""
     told = ("commit", "data", "hoag", "time")
     known = {name: value for name, value in start.record.items() if name in told}
-    return {"name": start.name, "hash": start.hash, **known}
+    name, campaigns = start.name, credited(start)
+    return {"name": name, "hash": start.hash, "campaigns": campaigns, **known}
 
 
 def _judge(

@@ -142,7 +142,8 @@ def fit(
         for name, labels in (("train", train_labels), ("validation", validation_labels)):
             if labels is not None:
                 recorded[f"{name} labels"] = _hash(labels)
-        log = start_run(recipe, schema, out, recorded, classes, resume=resume, more=record)
+        more = {"trained_on": _told(recipe, train, validation), **(record or {})}
+        log = start_run(recipe, schema, out, recorded, classes, resume=resume, more=more)
         job = Fit(
             recipe, out, schema, objective, optimiser, train, validation, train_labels,
             validation_labels, online_probe, log, fabric,
@@ -156,6 +157,16 @@ def fit(
 
 def _hash(labels: npt.NDArray[Any]) -> str:
     return hashlib.blake2b(np.ascontiguousarray(labels).tobytes(), digest_size=8).hexdigest()
+
+
+def _told(recipe: Recipe, train: Galaxies, validation: Galaxies) -> dict[str, Any]:
+    """Count for people what the hashes of the data stand for."""
+    told: dict[str, Any] = {"galaxies": len(train), "validation_galaxies": len(validation)}
+    if recipe.arm in ("pretrained", "hybrid"):
+        names, counts = np.unique(train.campaign[train.labelled], return_counts=True)
+        told["campaigns"] = dict(zip(names.tolist(), counts.tolist(), strict=True))
+        told["votes"] = train.votes_given
+    return told
 
 
 def _for_device(recipe: Recipe, device: str) -> Recipe:
@@ -254,7 +265,7 @@ def _validate(job: Fit, meter: Meter) -> None:
         meter.note(f"converged: {job.monitor} was best at step {progress.best_step}")
     # In training mode, since evaluation's BatchNorm statistics lag behind in a young run.
     spread = meter.latest.get("feature_std", 1.0)
-    if spread < COLLAPSED:
+    if spread < COLLAPSED and job.recipe.arm != "finetune":  # which learns from labels alone
         meter.note(f"warning: the representation has collapsed, feature_std {spread:.3f}")
 
 

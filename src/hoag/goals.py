@@ -72,7 +72,8 @@ def read_goal(
         If a column is missing or could be one of several, labels are odd or of two kinds, or none
         is that of a galaxy.
     """
-    where = str(labels) if isinstance(labels, str | Path) else "the labels"
+    where = "the galaxies' table" if labels is None else "the labels"
+    where = str(labels) if isinstance(labels, str | Path) else where
     if kind not in (None, *KINDS):
         raise HoagError(f"kind = {kind!r} must be one of {', '.join(KINDS)}")
     if (kind == "votes") != (schema is not None) and kind is not None:

@@ -31,7 +31,7 @@ def load_named(name: str, *, size: int | None, seed: int, device: str) -> Model:
     if (folder / PARTS / "recipe.toml").is_file():
         return load(folder, device=device)
     model = load_folder(folder, size=size, device=device)
-    model.name = name
+    model.name = f"hf:{folder.name}" if Path(what).is_dir() else name
     return model
 
 
