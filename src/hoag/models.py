@@ -167,14 +167,16 @@ class Model:
     def _vote_head(self) -> torch.nn.Module:
         head: torch.nn.Module | None = getattr(self.objective, "vote_head", None)
         if head is None:
-            raise HoagError(f"a {self.recipe.arm} model has no vote head; use pretrained or hybrid")
+            raise HoagError(
+                f"this {self.recipe.arm} model has no vote head; use pretrained or hybrid"
+            )
         return head
 
     def classify(self, galaxies: Galaxies, *, quiet: bool = False) -> npt.NDArray[np.float32]:
         """Class probabilities of a Direct model, (n, classes) float32, rows summing to 1."""
         head = getattr(self.objective, "class_head", None)
         if head is None:
-            raise HoagError(f"a {self.recipe.arm} model has no classes; only direct has")
+            raise HoagError(f"this {self.recipe.arm} model has no classes; only direct has")
         return self._apply(
             galaxies, lambda x: head(self.encoder(x)).softmax(1), "classifying", quiet
         )

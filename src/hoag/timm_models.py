@@ -146,7 +146,8 @@ def download(name: str) -> Path:
     wanted = ["config.json", "model.safetensors", f"{PARTS}/*"]
     try:
         with only_what_is_asked():
-            return Path(snapshot_download(name, allow_patterns=wanted))
+            where = constants.ENDPOINT
+            return Path(snapshot_download(name, endpoint=where, allow_patterns=wanted))
     except (HFValidationError, RepositoryNotFoundError):
         raise HoagError(
             f"hf:{name}: not on {constants.ENDPOINT}, or private; check the name, and if it is "
