@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,9 +183,7 @@ def predict_to(
         As in `predict`; and if the format cannot hold the columns, which is found out first, or
         ``OUT.parts`` is of another prediction.
     """
-    out = Path(out)
-    if out.suffix.lower() not in SUFFIXES:
-        raise HoagError(f"{out}: catalogues are written as {', '.join(SUFFIXES)}; end it in one")
+    out = check_suffix(out)
     most = MOST_FITS_COLUMNS if out.suffix.lower() in FITS else None
     job = plan_prediction(
         models, galaxies, campaign=campaign, volunteers=volunteers, symmetries=symmetries,
@@ -193,6 +191,37 @@ def predict_to(
     )  # fmt: skip
     for model in job.models:
         say(_said_of(model))
+    return write_prediction(out, job)
+
+
+class Job(Protocol):
+    """What `write_prediction` writes: galaxies in parts, and what the catalogue says of itself."""
+
+    @property
+    def galaxies(self) -> Galaxies:
+        """What is predicted for."""
+
+    @property
+    def keep(self) -> Sequence[str]:
+        """Columns of the galaxies that go before the predictions."""
+
+    def part(self, start: int, stop: int) -> "pa.Table":
+        """Predict for the galaxies from `start` up to `stop`."""
+
+    def about(self) -> dict[str, Any]:
+        """Record what was done."""
+
+
+def check_suffix(out: str | Path) -> Path:
+    """Refuse a name that ends in no format of catalogues."""
+    path = Path(out)
+    if path.suffix.lower() not in SUFFIXES:
+        raise HoagError(f"{path}: catalogues are written as {', '.join(SUFFIXES)}; end it in one")
+    return path
+
+
+def write_prediction(out: Path, job: Job) -> Path:
+    """Write a prediction part by part, going on with what is there of it."""
     folder = out.with_name(out.name + ".parts")
     about = job.about()
     _start(folder, {"part": PART, "format": out.suffix, "keep": list(job.keep), **about})
@@ -334,7 +363,7 @@ def _kept(galaxies: Galaxies, keep: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(["id_str", *names]))
 
 
-def _bounds(job: Prediction) -> list[tuple[int, int]]:
+def _bounds(job: Job) -> list[tuple[int, int]]:
     total = len(job.galaxies)
     return [(start, min(start + PART, total)) for start in range(0, total, PART)]
 
@@ -364,7 +393,7 @@ def _start(folder: Path, plan: dict[str, Any]) -> None:
     write_json(path, plan)
 
 
-def _try_format(job: Prediction, path: Path) -> None:
+def _try_format(job: Job, path: Path) -> None:
     """Write the columns that are kept, so that one the format cannot hold is met at once."""
     if path.suffix in PARQUET:
         return

@@ -4,16 +4,16 @@ Models finetuned on votes are vote models like any other (`hoag.models.Model`).
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hoag.catalogue import list_names, suffix_of, write_parts
+from hoag.catalogue import list_names
 from hoag.checkpoint import weights_hash
 from hoag.column_labels import labelled, with_usual_labels
-from hoag.console import progress
 from hoag.errors import HoagError
 from hoag.galaxies import Galaxies
 from hoag.goal_heads import Goal
@@ -23,8 +23,6 @@ from hoag.provenance import stamp
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-PART = 4096  # galaxies
 
 
 class Tuned(Model):
@@ -81,6 +79,39 @@ class Tuned(Model):
         return predict_table(self, galaxies, symmetries=symmetries, keep=(), quiet=quiet)
 
 
+@dataclass(frozen=True)
+class TunedPrediction:
+    """What is predicted of which galaxies: a job of `hoag.predicting.write_prediction`."""
+
+    model: Tuned
+    galaxies: Galaxies
+    keep: tuple[str, ...]
+    symmetries: int
+
+    def part(self, start: int, stop: int, *, quiet: bool = True) -> "pa.Table":
+        """Predict for the galaxies from `start` up to `stop`."""
+        import pyarrow as pa
+
+        some = self.galaxies.take(np.arange(start, stop))
+        answers = self.model.answer(some, symmetries=self.symmetries, quiet=quiet)
+        made = list(_columns(self.model.goal, answers))
+        before = some.select(self.keep)
+        fields = [*map(with_usual_labels, before.schema), *(field for field, _ in made)]
+        arrays = [*before.columns, *(array for _, array in made)]
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+    def about(self) -> dict[str, Any]:
+        """Record what was done, as the catalogue carries it."""
+        model = self.model
+        return {
+            **stamp(seed=model.recipe.seed, schema_hash=model.schema.hash),
+            "models": [model.head_hash],
+            "goal": model.goal.to_dict(),
+            "data": self.galaxies.hash,
+            "symmetries": self.symmetries,
+        }
+
+
 def predict_table(
     model: Tuned,
     galaxies: Galaxies,
@@ -109,17 +140,8 @@ def predict_table(
     HoagError
         If there are no galaxies, or a column to keep is missing or would come twice.
     """
-    import pyarrow as pa
-
-    kept = _kept(model, galaxies, keep)
-    answers = model.answer(galaxies, symmetries=symmetries, quiet=quiet)
-    made = list(_columns(model.goal, answers))
-    before = galaxies.select(kept)
-    fields = [*map(with_usual_labels, before.schema), *(field for field, _ in made)]
-    table = pa.Table.from_arrays(
-        [*before.columns, *(array for _, array in made)], schema=pa.schema(fields)
-    )
-    return table
+    job = TunedPrediction(model, galaxies, _kept(model, galaxies, keep), symmetries)
+    return job.part(0, len(galaxies), quiet=quiet)
 
 
 def predict_table_to(
@@ -130,7 +152,7 @@ def predict_table_to(
     symmetries: int = 1,
     keep: Sequence[str] | None = None,
 ) -> Path:
-    """Predict what a model was finetuned for, as a catalogue on disk, a part in memory at a time.
+    """Predict what a model was finetuned for, as a catalogue on disk; resumes if stopped.
 
     Parameters
     ----------
@@ -139,28 +161,14 @@ def predict_table_to(
     model, galaxies, symmetries, keep
         As in `predict_table`.
     """
-    out = Path(out)
-    suffix_of(out)
-    _kept(model, galaxies, keep)
-    about = {
-        **stamp(seed=model.recipe.seed, schema_hash=model.schema.hash),
-        "models": [model.head_hash],
-        "goal": model.goal.to_dict(),
-        "data": galaxies.hash,
-        "symmetries": symmetries,
-    }
+    from hoag.predicting import check_suffix, write_prediction
 
-    def parts() -> Iterator[Any]:
-        starts = range(0, len(galaxies), PART)
-        for start in progress(starts, "predicting", unit=f"x{PART} galaxies"):
-            some = galaxies.take(np.arange(start, min(start + PART, len(galaxies))))
-            yield predict_table(model, some, symmetries=symmetries, keep=keep, quiet=True)
-
-    write_parts(parts, out, stamp=about)
-    return out
+    path = check_suffix(out)
+    job = TunedPrediction(model, galaxies, _kept(model, galaxies, keep), symmetries)
+    return write_prediction(path, job)
 
 
-def _kept(model: Tuned, galaxies: Galaxies, keep: Sequence[str] | None) -> list[str]:
+def _kept(model: Tuned, galaxies: Galaxies, keep: Sequence[str] | None) -> tuple[str, ...]:
     import pyarrow as pa
 
     if len(galaxies) == 0:
@@ -183,7 +191,7 @@ def _kept(model: Tuned, galaxies: Galaxies, keep: Sequence[str] | None) -> list[
                 f"the galaxies have a column '{name}' already, which would come twice; choose the "
                 "columns to keep with --keep, e.g. --keep ra --keep dec"
             )
-    return list(dict.fromkeys(["id_str", *names]))
+    return tuple(dict.fromkeys(["id_str", *names]))
 
 
 def _columns(goal: Goal, answers: npt.NDArray[np.float32]) -> Iterator[tuple[Any, Any]]:
