@@ -27,10 +27,10 @@ class Scale(NamedTuple):
 
 FINE = Scale(48, 2.0, 5.0, 5)  # finer detail is JPEG's as much as the sky's
 COARSE = Scale(24, 1.2, 2.5, 3)  # a first look, at a tenth of the cost
-PROMISING = 0.42  # correlation at the first look from which the fine detail is worth comparing
+PROMISING = 0.36  # correlation at the first look from which the fine detail is worth comparing
 FLOOR = 4.0  # variance (of thumbnail's units) below which detail is rounding, not sky
 LADDER = (  # steps of log zoom, and the score from which they are worth trying
-    ((-0.08, -0.04, 0.04, 0.08), 0.2),
+    ((-0.08, -0.04, 0.04, 0.08), 0.25),
     ((-0.02, 0.02), 0.35),
     ((-0.01, 0.01), 0.35),
     ((-0.005, 0.005), 0.35),

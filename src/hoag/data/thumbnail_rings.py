@@ -23,7 +23,7 @@ RINGS = 20  # that describe a picture: a factor 5 in radius
 ZOOMS = 9  # crops that are looked for: the whole, exp(-STEP), ... exp(-8 STEP) = 0.53 of the width
 LIGHT_HARMONICS, DETAIL_HARMONICS = 6, 8  # of the angle, in each ring
 NUMBERS = 40  # kept of all
-SAMPLE = 2_000  # thumbnails that the discriminant is learnt from
+SAMPLE = 4_000  # thumbnails that the discriminant is learnt from
 _OUTERMOST = 0.875  # of half the width: the outermost ring lies whole within the frame
 _REACH = 5  # pixels that the galaxy's centre may lie off the frame's
 _WINDOW = 4.0  # pixels: width of the Gaussian in which the centre of light is taken

@@ -19,9 +19,9 @@ Rows = npt.NDArray[np.int64]
 
 LISTED = 4  # pivots that a picture is listed under
 NEAREST = 2  # pictures kept for a crop of one zoom
-RADIUS = 16.0  # distance of descriptions beyond which pictures are not alike; copies scatter by 1
+RADIUS = 22.0  # distance of descriptions beyond which pictures are not alike; copies scatter by 1
 ALIKE = 5.0  # distance within which they are, whatever else is near
-CROWD, APART = 5, 0.85  # or within this share of the distance to the CROWD-th nearest of the list
+CROWD, APART = 5, 0.8  # or within this share of the distance to the CROWD-th nearest of the list
 PER_PICTURE = 3  # kept of all zooms
 _BLOCK = 16_384
 
