@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from hoag import cli_predict, cli_search
+from hoag import cli_finetune, cli_predict, cli_search
 from hoag._version import __version__
 from hoag.data_cli import data_app
 from hoag.errors import HoagError
@@ -27,6 +27,8 @@ recipe_app = App(name="recipe", help="The recipes of training runs.")
 app.command(schema_app)
 app.command(recipe_app)
 app.command(data_app)
+app.command(cli_finetune.finetune)
+app.command(cli_finetune.export)
 app.command(cli_predict.predict)
 app.command(cli_predict.calibrate)
 app.command(cli_predict.surveys)

@@ -114,7 +114,7 @@ def _library(need: str) -> Finding:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, "missing", f"install it with: pip install '{need}'")
-    problem = _import_problem(_IMPORT_NAMES.get(name, name))
+    problem = _import_problem(_IMPORT_NAMES.get(name, name.replace("-", "_")))
     if problem:
         again = f"pip install --force-reinstall {name}"
         if name == "torchvision":
