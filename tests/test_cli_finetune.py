@@ -44,17 +44,15 @@ def test_finetune_then_export(typed, simulated, tmp_path, capsys):
     assert (tmp_path / "out" / "README.md").read_text().splitlines()[1] == 'license: "cc-by-4.0"'
 
 
-def test_its_length_follows_from_the_labels(typed, simulated, tmp_path):
-    from hoag.finetuning import _settings
-    from hoag.goal_heads import Goal
-    from hoag.models import load
+def test_its_length_follows_from_the_labels():
+    from hoag.finetuning import _paced
 
-    start = load("timm:resnet18", size=24, device="cpu")
-    goal = Goal("classes", ("a", "b"), ("c",))
-    few, many = (_settings("hoag/finetune", [], start, goal, n).training for n in (50, 10_000))
+    recipe = load_recipe("hoag/finetune")
+    few, many = (_paced(recipe, [], n).training for n in (50, 7_000))
     assert (few.steps, few.validate_every) == (200, 5)
     assert (many.steps, many.validate_every) == (4375, 109)
-    own = _settings("hoag/finetune", ["training.steps=80"], start, goal, 50).training
+    shorter = ["training.steps=80"]
+    own = _paced(load_recipe("hoag/finetune", shorter), shorter, 50).training
     assert (own.steps, own.validate_every) == (80, 2)
 
 

@@ -39,6 +39,20 @@ def reference():
     return network.double(), images.double()
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_frozen_layers_stay_frozen_when_batchnorm_is_synchronised(device):
+    from hoag.encoders import freeze
+
+    network = nn.Sequential(
+        freeze(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))), freeze(nn.BatchNorm2d(4)),
+        nn.BatchNorm2d(4),
+    )  # fmt: skip
+    synchronised = synchronise_batchnorm(network, device).train()
+    assert type(synchronised[2]) is not nn.BatchNorm2d
+    frozen = [synchronised[0][1], synchronised[1]]
+    assert all(type(norm) is nn.BatchNorm2d and not norm.training for norm in frozen)
+
+
 def run_one(process, folder, port):
     import torch.distributed as dist
 

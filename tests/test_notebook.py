@@ -40,7 +40,7 @@ def test_a_schema_is_a_tree_for_each_campaign():
     trees = page.findall(".//pre")
     assert len(trees) == 6
     assert "smooth-or-featured?" in "".join(tree.text for tree in trees)
-    assert schema.hash in schema_html(schema)
+    assert schema.hash in schema_html(schema) == schema._repr_html_()
 
 
 def test_a_model_is_a_table_of_what_people_ask_first():

@@ -124,6 +124,8 @@ def test_what_is_missing_is_said(tmp_path):
         hoag.load("timm:resnet81")
     with pytest.raises(HoagError, match="neither a folder here nor an id of the Hub"):
         hoag.load("hf:not an id")
+    with pytest.raises(HoagError, match="convnext_atto does not take images of 16 px"):
+        hoag.load("timm:convnext_atto", size=16)
     with pytest.raises(HoagError, match="holds no recipe.toml and no config.json"):
         hoag.load(tmp_path)
 

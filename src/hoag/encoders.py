@@ -88,6 +88,21 @@ def check_encoder(name: str) -> None:
         raise HoagError(f"encoder.name: timm has no architecture {name!r}{hint}")
 
 
+@torch.no_grad()
+def check_size(encoder: nn.Module, size: int, name: str) -> None:
+    """Raise `HoagError` if an encoder does not take images of `size` pixels."""
+    modes = {part: part.training for part in encoder.modules()}
+    encoder.eval()
+    try:
+        encoder(torch.zeros(1, 3, size, size, device=next(encoder.parameters()).device))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise HoagError(f"{name} does not take images of {size} px ({reason})") from None
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
 def freeze(module: nn.Module) -> nn.Module:
     """Freeze a module to the bit, and return it.
 

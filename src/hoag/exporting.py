@@ -7,6 +7,8 @@ model card. What training alone needs (BYOL's projector, predictor and target ne
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +80,7 @@ def export(
 
         check_place(push)  # before the work
     loaded = model if isinstance(model, Model) else load(model, which=which, device="cpu")
-    loaded = _on_cpu(loaded)
-    with written_whole(out) as folder:
+    with _on_cpu(loaded), written_whole(out) as folder:
         folder.mkdir()
         write_encoder(loaded, folder)
         _write_parts(loaded, folder / PARTS)
@@ -97,10 +98,14 @@ def export(
     return out
 
 
-def _on_cpu(model: Model) -> Model:
-    model.device = torch.device("cpu")
-    model.objective.to(model.device)
-    return model
+@contextmanager
+def _on_cpu(model: Model) -> Iterator[None]:
+    """Have a model on the CPU for a while."""
+    model.objective.to("cpu")
+    try:
+        yield
+    finally:
+        model.objective.to(model.device)
 
 
 def write_encoder(model: Model, folder: Path) -> None:

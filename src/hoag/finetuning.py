@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hoag.console import is_first, say
 from hoag.embedding import ID
+from hoag.encoders import check_size
 from hoag.errors import HoagError
 from hoag.files import write_json
 from hoag.fitting import fit
@@ -111,8 +112,10 @@ def finetune(
     if not known.all():
         say(f"{int((~known).sum()):,} of {len(galaxies):,} galaxies have no label; left out")
     galaxies, values = galaxies.where(known), values[known]
-    settings = _settings(recipe, list(overrides), start, goal, len(galaxies))
+    settings = _settings(recipe, list(overrides), start)
     rows = split(galaxies, settings)
+    if recipe == PRESET:
+        settings = _paced(settings, list(overrides), len(rows["train"]))
     _refuse_lacking(goal, values, rows)
     objective = _objective(settings, questions, goal, start, values[rows["train"]])
     if is_first():
@@ -134,10 +137,8 @@ def finetune(
     return tuned
 
 
-def _settings(
-    recipe: str | Path | Recipe, overrides: list[str], start: Model, goal: Goal, labelled: int
-) -> Recipe:
-    """Complete the recipe: encoder and images of the model, length by the number of labels."""
+def _settings(recipe: str | Path | Recipe, overrides: list[str], start: Model) -> Recipe:
+    """Complete the recipe by encoder and images of the model."""
     settings = load_recipe(recipe, overrides)
     if settings.arm != "finetune":
         raise HoagError(
@@ -159,13 +160,16 @@ def _settings(
     sizes = {"images.size": before.images.size, "images.decode": before.images.decode}
     if not given & set(sizes):
         changes |= sizes
-    if recipe == PRESET:
-        learned = labelled * (1 - settings.finetune.validation - settings.finetune.test)
-        steps = int(np.clip(PASSES * learned / settings.batch.size, FEWEST, MOST))
-        steps = settings.training.steps if "training.steps" in given else steps
-        paced = {"training.steps": steps, "training.validate_every": max(1, steps // LOOKS)}
-        changes |= {name: value for name, value in paced.items() if name not in given}
     return settings.changed(changes)
+
+
+def _paced(recipe: Recipe, overrides: list[str], learned: int) -> Recipe:
+    """Let the length of a run follow from the number of galaxies it learns from."""
+    given = {parse_override(text)[0] for text in overrides}
+    steps = int(np.clip(PASSES * learned / recipe.batch.size, FEWEST, MOST))
+    steps = recipe.training.steps if "training.steps" in given else steps
+    paced = {"training.steps": steps, "training.validate_every": max(1, steps // LOOKS)}
+    return recipe.changed({name: value for name, value in paced.items() if name not in given})
 
 
 def split(galaxies: Galaxies, recipe: Recipe) -> dict[str, NDArray[np.int64]]:
@@ -221,6 +225,7 @@ def _objective(
     objective = make_objective(recipe, schema, goal=goal)
     assert isinstance(objective, Finetuned)
     objective.encoder.load_state_dict(start.encoder.state_dict())
+    check_size(objective.encoder, recipe.images.size, recipe.encoder.name)
     chosen = recipe.finetune
     objective.head.prepare(torch.from_numpy(labels), chosen.class_weights, chosen.weights)
     return objective

@@ -152,6 +152,7 @@ def fit(
             _restore(job)
         _train(job, quiet=quiet)
         finish_run(out, job.progress.__dict__, log)
+        fabric.barrier()  # whoever returns finds the folder whole
     return out
 
 

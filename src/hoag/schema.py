@@ -79,6 +79,11 @@ class Schema:
             f"campaigns {', '.join(self.campaigns)}, hash {self.hash})"
         )
 
+    def _repr_html_(self) -> str:
+        from hoag.notebook import schema_html
+
+        return schema_html(self)
+
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Column of every answer, ("smooth-or-featured-dr12_smooth", ...)."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hoag.checkpoint import load_weights
 from hoag.console import say
-from hoag.encoders import check_encoder
+from hoag.encoders import check_encoder, check_size
 from hoag.errors import HoagError
 from hoag.files import read_json
 from hoag.models import PARTS, Model, load
@@ -104,7 +104,9 @@ def _alone(name: str, options: Mapping[str, Any], changes: dict[str, Any], devic
     encoder = {"encoder.name": name, "encoder.options": dict(options)}
     recipe = Recipe().changed({"arm": "encoder", **encoder, **changes})
     schema = load_schema("gz-evo")
-    return Model(make_objective(recipe, schema), recipe, schema, device=device)
+    objective = make_objective(recipe, schema)
+    check_size(objective.encoder, recipe.images.size, name)
+    return Model(objective, recipe, schema, device=device)
 
 
 def _fill(model: Model, weights: dict[str, Tensor], classifier: Any, folder: Path) -> None:
