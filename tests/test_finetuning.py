@@ -92,6 +92,20 @@ def test_frozen_blocks_stay_bit_for_bit_and_the_last_moves(start, rings, tmp_pat
     assert any(name.endswith("running_mean") for name in moved)
 
 
+def test_measuring_the_heads_input_leaves_the_encoder_as_it_was(start, rings):
+    from hoag.finetuning import _features, _objective, _settings
+    from hoag.goal_heads import Goal
+
+    model = hoag.load(start, device="cpu")
+    recipe = _settings("hoag/finetune", [], model)
+    goal = Goal("classes", ("a", "b"), ("c",))
+    objective = _objective(recipe, model.schema, goal, model, np.array([0, 1]))
+    features = _features(objective, rings, recipe, "cpu")
+    assert features.shape == (160, 16)
+    for name, value in model.encoder.state_dict().items():
+        assert torch.equal(objective.encoder.state_dict()[name], value)
+
+
 def test_early_blocks_learn_more_slowly(start, rings, tmp_path):
     before = hoag.load(start, device="cpu").encoder.state_dict()
     how = ("finetune.decay=0.3", "optimiser.warmup_steps=0", "optimiser.weight_decay=0")
@@ -202,7 +216,7 @@ def test_labels_and_numbers_and_votes_of_another_campaign(start, rings, galaxies
     assert tuned.predict(rings).column_names == ["id_str", "a_probability", "b_probability"]
 
     numbers = {name: n / 10 for n, name in enumerate(rings.ids)}
-    tuned = tune(start, rings, tmp_path / "n", labels=numbers)
+    tuned = tune(start, rings, tmp_path / "n", "finetune.train=head", labels=numbers)
     table = tuned.predict(rings)
     assert table.column_names == ["id_str", "label_predicted", "label_scatter"]
     assert min(table["label_scatter"].to_pylist()) > 0

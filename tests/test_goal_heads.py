@@ -142,3 +142,13 @@ def test_a_goal_survives_json_and_a_damaged_one_is_named():
     assert Goal.from_dict(goal.to_dict(), "run.json") == goal
     with pytest.raises(HoagError, match="run.json: its goal is not as hoag writes it"):
         Goal.from_dict({"kind": "magic", "names": [], "columns": []}, "run.json")
+
+
+def test_a_head_is_fed_features_of_mean_0_and_spread_1():
+    made = head("classes", "a", "b")
+    inputs = torch.randn(200, 5) * torch.tensor([1.0, 1e3, 1e-3, 1, 0]) + 7
+    made.standardise.measure(inputs)
+    fed = made.standardise(inputs)
+    torch.testing.assert_close(fed.mean(0), torch.zeros(5), atol=1e-3, rtol=0)
+    torch.testing.assert_close(fed[:, :4].std(0, correction=0), torch.ones(4), atol=1e-3, rtol=0)
+    assert fed.isfinite().all()

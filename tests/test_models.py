@@ -6,7 +6,7 @@ import hoag
 from hoag.embedding import vectors
 from hoag.errors import HoagError
 from hoag.fitting import fit
-from hoag.models import random_model
+from hoag.loading import random_model
 from hoag.objectives import make_objective
 
 

@@ -242,7 +242,7 @@ def test_what_cannot_be_predicted_is_said(models, voted, tmp_path, simulated, ti
         predict(models[0], other)
     with pytest.raises(HoagError, match="catalogues are written as"):
         predict_to(tmp_path / "p.txt", models[0], voted)
-    contrastive = hoag.models.random_model(tiny("contrastive"), voted.schema, device="cpu")
+    contrastive = hoag.loading.random_model(tiny("contrastive"), voted.schema, device="cpu")
     contrastive.objective.vote_head = None
     with pytest.raises(HoagError, match="no vote head"):
         predict(contrastive, voted)

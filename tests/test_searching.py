@@ -141,7 +141,7 @@ def test_writes_a_table_of_any_format_and_a_gallery(tmp_path, simulated, galaxie
 
 
 def test_image_by_the_very_model(tmp_path, tiny, galaxies, capsys):
-    from hoag.models import random_model
+    from hoag.loading import random_model
 
     model = random_model(tiny("pretrained"), galaxies.schema, device="cpu")
     some = galaxies.take(np.arange(40))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from hoag.finding import find
     from hoag.finetuning import finetune
     from hoag.galaxies import Galaxies, open
-    from hoag.models import Model, load
+    from hoag.loading import load
+    from hoag.models import Model
     from hoag.probing import Curve, label_efficiency
     from hoag.schema import Schema, load_schema
     from hoag.searching import search
@@ -56,7 +57,7 @@ _HOMES = {
     "find": "finding",
     "finetune": "finetuning",
     "label_efficiency": "probing",
-    "load": "models",
+    "load": "loading",
     "load_schema": "schema",
     "map": "atlas",
     "open": "galaxies",

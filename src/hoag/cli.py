@@ -215,7 +215,7 @@ def embed(
     """
     from hoag.embedding import write_embeddings
     from hoag.galaxies import open as open_galaxies
-    from hoag.models import load
+    from hoag.loading import load
 
     loaded = load(model, which=which, device=device)
     table = loaded.embed(open_galaxies(galaxies, schema=loaded.schema), symmetries=symmetries)

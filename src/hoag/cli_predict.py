@@ -45,7 +45,7 @@ def predict(
         Where to compute.
     """
     from hoag.galaxies import open as open_galaxies
-    from hoag.models import load
+    from hoag.loading import load
     from hoag.predicting import predict_to
 
     models = [load(each, which=which, device=device) for each in [model, *(also or [])]]
@@ -94,7 +94,7 @@ def calibrate(
     """
     from hoag.calibrating import calibrate as judge
     from hoag.calibrating import open_held_out, text_of
-    from hoag.models import load
+    from hoag.loading import load
 
     loaded = load(model, which=which, device=device)
     opened = open_held_out(galaxies, loaded.schema, where)
@@ -133,7 +133,7 @@ def surveys(
         Where to compute.
     """
     from hoag.calibrating import open_held_out
-    from hoag.models import load
+    from hoag.loading import load
     from hoag.surveying import compare_surveys, summary_sentences
 
     loaded = load(model, which=which, device=device)

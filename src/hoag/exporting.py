@@ -19,8 +19,9 @@ from safetensors.torch import save
 from hoag.console import say
 from hoag.errors import HoagError
 from hoag.files import read_json, write_json, written_whole
+from hoag.loading import PARTS, TRAINING_ONLY, load
 from hoag.model_card import write_card
-from hoag.models import PARTS, TRAINING_ONLY, Model, load
+from hoag.models import Model
 from hoag.provenance import stamp
 from hoag.recipe import write_recipe
 from hoag.temperatures import FILE as TEMPERATURES

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from hoag.batches import in_chunks
 from hoag.console import is_first, say
+from hoag.devices import choose_device
 from hoag.embedding import ID
 from hoag.encoders import check_size
 from hoag.errors import HoagError
@@ -22,8 +25,9 @@ from hoag.goal_heads import Goal, Kind
 from hoag.goal_scores import score_goal
 from hoag.goals import is_known, read_goal
 from hoag.layer_groups import said_of
+from hoag.loading import load
 from hoag.model_card import credited
-from hoag.models import Model, load
+from hoag.models import Model
 from hoag.objectives import Finetuned, make_objective
 from hoag.provenance import stamp
 from hoag.recipe import Recipe, load_recipe
@@ -31,10 +35,12 @@ from hoag.schema import Schema, load_schema
 from hoag.sought import GivenLabels
 from hoag.splits import fractions
 from hoag.toml_settings import parse_override
+from hoag.views import evaluation_view
 
 PRESET = "hoag/finetune"
 PASSES, LOOKS = 40, 40  # times through the labels, and validations, unless a recipe says
 FEWEST, MOST = 200, 20_000  # steps
+MEASURED = 1024  # galaxies on which the head's input is standardised
 
 
 def finetune(
@@ -118,6 +124,8 @@ def finetune(
         settings = _paced(settings, list(overrides), len(rows["train"]))
     _refuse_lacking(goal, values, rows)
     objective = _objective(settings, questions, goal, start, values[rows["train"]])
+    features = _features(objective, galaxies.take(rows["train"]), settings, device)
+    objective.head.standardise.measure(features)
     if is_first():
         say(
             f"finetune: {goal.kind} from {len(rows['train']):,} galaxies, stopped by "
@@ -229,6 +237,27 @@ def _objective(
     chosen = recipe.finetune
     objective.head.prepare(torch.from_numpy(labels), chosen.class_weights, chosen.weights)
     return objective
+
+
+@torch.no_grad()
+def _features(objective: Finetuned, train: Galaxies, recipe: Recipe, device: str) -> Tensor:
+    """Represent the first training galaxies by key; (galaxies, features) float32 on the CPU.
+
+    In training mode, as the head will be fed: running statistics of BatchNorm fit neither random
+    weights nor a young run. They are put back.
+    """
+    chosen = np.sort(np.argsort(train.keys, kind="stable")[:MEASURED])
+    there, encoder = choose_device(device), objective.encoder
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    encoder.to(there).train()
+    # As equal batches as can be, none of a galaxy or two.
+    size = -(-len(chosen) // max(1, len(chosen) // 64))
+    found = [
+        encoder(evaluation_view(batch.images.to(there), recipe.images.size)).float().cpu()
+        for batch in in_chunks(train.take(chosen), recipe.images.stored, size=size)
+    ]
+    encoder.cpu().load_state_dict(before)
+    return torch.cat(found)
 
 
 def _origin(start: Model) -> dict[str, Any]:

@@ -62,11 +62,42 @@ class Goal:
             raise HoagError(f"{where}: its goal is not as hoag writes it ({error})") from None
 
 
+class Standardise(nn.Module):
+    """Give every feature mean 0 and spread 1 over the training galaxies, as a linear probe does.
+
+    Representations differ in scale from encoder to encoder; a head that is fed them as they are
+    would need a learning rate for each.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("std", torch.ones(features))
+
+    def measure(self, representations: Tensor) -> None:
+        """Measure means and spreads of (galaxies, features); a feature that never varies stays."""
+        wide = representations.double()
+        spread = wide.std(0, correction=0)
+        self.mean.copy_(wide.mean(0))
+        self.std.copy_(torch.where(spread > 1e-6 * spread.max(), spread, torch.ones_like(spread)))
+
+    def forward(self, representation: Tensor) -> Tensor:
+        """Standardise (batch, features), in float32."""
+        return (representation.float() - self.mean) / self.std
+
+
 class GoalHead(nn.Module):
     """Head of a goal; `prepare` measures on the training labels what it needs to know of them."""
 
     metrics: ClassVar[tuple[str, ...]] = ()
     dropout_width: int
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.standardise = Standardise(features)
 
     def forward(self, representation: Tensor, dropout_uniform: Tensor | None = None) -> Tensor:
         """Give the output, (batch, ...) float32; `dropout_uniform` as in `VoteHead.forward`."""
@@ -95,7 +126,7 @@ class ClassesGoal(GoalHead):
     weights: Tensor
 
     def __init__(self, names: tuple[str, ...], features: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(features)
         self.names = names
         self.classes = ClassHead(features, len(names), dropout)
         self.dropout_width = self.classes.dropout_width
@@ -103,7 +134,7 @@ class ClassesGoal(GoalHead):
 
     def forward(self, representation: Tensor, dropout_uniform: Tensor | None = None) -> Tensor:
         """Give logits, (batch, classes)."""
-        logits: Tensor = self.classes(representation, dropout_uniform)
+        logits: Tensor = self.classes(self.standardise(representation), dropout_uniform)
         return logits
 
     def prepare(self, labels: Tensor, class_weights: str, weights: Mapping[str, float]) -> None:
@@ -139,7 +170,7 @@ class LabelsGoal(GoalHead):
     weights: Tensor
 
     def __init__(self, names: tuple[str, ...], features: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(features)
         self.names = names
         self.classes = ClassHead(features, len(names), dropout)
         self.dropout_width = self.classes.dropout_width
@@ -147,7 +178,7 @@ class LabelsGoal(GoalHead):
 
     def forward(self, representation: Tensor, dropout_uniform: Tensor | None = None) -> Tensor:
         """Give logits, (batch, labels)."""
-        logits: Tensor = self.classes(representation, dropout_uniform)
+        logits: Tensor = self.classes(self.standardise(representation), dropout_uniform)
         return logits
 
     def prepare(self, labels: Tensor, class_weights: str, weights: Mapping[str, float]) -> None:
@@ -190,7 +221,7 @@ class NumbersGoal(GoalHead):
     spread: Tensor
 
     def __init__(self, names: tuple[str, ...], features: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(features)
         self.linear = ClassHead(features, 2 * len(names), dropout)
         self.dropout_width = self.linear.dropout_width
         self.register_buffer("centre", torch.zeros(len(names)))
@@ -198,7 +229,7 @@ class NumbersGoal(GoalHead):
 
     def forward(self, representation: Tensor, dropout_uniform: Tensor | None = None) -> Tensor:
         """Give values and scatters in units of the spread, (batch, 2 n)."""
-        values, raw = self.linear(representation, dropout_uniform).chunk(2, 1)
+        values, raw = self.linear(self.standardise(representation), dropout_uniform).chunk(2, 1)
         return torch.cat([values, F.softplus(raw) + _LEAST_SCATTER], 1)
 
     def prepare(self, labels: Tensor, class_weights: str, weights: Mapping[str, float]) -> None:
@@ -235,7 +266,7 @@ class VotesGoal(GoalHead):
     """Votes of a campaign: the Dirichlet-multinomial (Walmsley+22 Eq. 1); labels are counts."""
 
     def __init__(self, features: int, schema: Schema, settings: "HeadSettings") -> None:
-        super().__init__()
+        super().__init__(features)
         self.schema = schema
         self.votes = VoteHead(
             features, schema, settings.vote_dropout, settings.concentration,
@@ -245,7 +276,7 @@ class VotesGoal(GoalHead):
 
     def forward(self, representation: Tensor, dropout_uniform: Tensor | None = None) -> Tensor:
         """Give concentrations, (batch, answers)."""
-        concentration: Tensor = self.votes(representation, dropout_uniform)
+        concentration: Tensor = self.votes(self.standardise(representation), dropout_uniform)
         return concentration
 
     def prepare(self, labels: Tensor, class_weights: str, weights: Mapping[str, float]) -> None:

@@ -130,9 +130,9 @@ class Finetuned(Supervised):
         self._rates = block_rates(self.encoder, chosen.decay)
 
     @property
-    def vote_head(self) -> VoteHead | None:
+    def vote_head(self) -> VotesGoal | None:
         """Give the head that predicts votes, if they are what was learned."""
-        return self.head.votes if isinstance(self.head, VotesGoal) else None
+        return self.head if isinstance(self.head, VotesGoal) else None
 
     def learning_rates(self) -> dict[str, float]:
         """See `Objective`: lower by the recipe's decay from block to block towards the image."""

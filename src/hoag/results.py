@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hoag.files import read_json, write_json
-from hoag.models import load
+from hoag.loading import load
 from hoag.probing import Curve
 from hoag.runs import read_history
 from hoag.splits import split_names

@@ -208,7 +208,7 @@ def _of_image(image: str | Path, model: str | Path | Model | None, vectors: Vect
     import pyarrow as pa
 
     from hoag.embedding import vectors as vectors_of
-    from hoag.models import load
+    from hoag.loading import load
     from hoag.opening import galaxies_of_table
     from hoag.schema import load_schema
     from hoag.stores import ImageFiles

@@ -16,7 +16,8 @@ from hoag.embedding import make_table, read_embeddings, write_embeddings
 from hoag.files import write_json
 from hoag.fitting import fit
 from hoag.galaxies import Galaxies
-from hoag.models import Model, load, random_model
+from hoag.loading import load, random_model
+from hoag.models import Model
 from hoag.online import make_online_probe
 from hoag.probing import Curve, Trial, combine, final_score, label_efficiency, make_trials
 from hoag.recipe import Recipe

@@ -14,7 +14,8 @@ from hoag.console import say
 from hoag.encoders import check_encoder, check_size
 from hoag.errors import HoagError
 from hoag.files import read_json
-from hoag.models import PARTS, Model, load
+from hoag.loading import PARTS, load
+from hoag.models import Model
 from hoag.objectives import make_objective
 from hoag.recipe import Recipe
 from hoag.schema import load_schema
