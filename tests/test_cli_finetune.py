@@ -4,6 +4,7 @@ import pytest
 from cyclopts import App
 
 from hoag.cli_finetune import export, finetune
+from hoag.cli_predict import predict
 from hoag.errors import HoagError
 from hoag.files import read_json
 from hoag.recipe import load_recipe
@@ -14,6 +15,7 @@ def typed():
     app = App(help_format="plaintext")
     app.command(finetune)
     app.command(export)
+    app.command(predict)
 
     def run(*words):
         app(
@@ -42,6 +44,21 @@ def test_finetune_then_export(typed, simulated, tmp_path, capsys):
     typed("export", tmp_path / "run", tmp_path / "out", "--licence", "cc-by-4.0", "--name", "Rings")
     assert capsys.readouterr().out == f"{tmp_path / 'out'}\n"
     assert (tmp_path / "out" / "README.md").read_text().splitlines()[1] == 'license: "cc-by-4.0"'
+
+
+def test_predict_writes_what_was_learned(typed, simulated, tmp_path, capsys):
+    from hoag.catalogue import read_table
+
+    rings = simulated / "rings.parquet"
+    typed("finetune", "timm:mobilenetv3_small_050", rings, rings, *QUICK, "--label", "ring",
+          "--out", tmp_path / "run", "--device", "cpu")  # fmt: skip
+    typed("predict", tmp_path / "run", rings, tmp_path / "out.fits", "--keep", "ring")
+    assert capsys.readouterr().out.endswith(f"{tmp_path / 'out.fits'}\n")
+    table = read_table(tmp_path / "out.fits")
+    assert table.column_names == ["id_str", "ring", "ring_predicted", "ring_no", "ring_yes"]
+    assert not (tmp_path / "out.fits.parts").exists()
+    with pytest.raises(HoagError, match=r"only models of votes are mixed \(--also\)"):
+        typed("predict", tmp_path / "run", rings, tmp_path / "b.csv", "--also", tmp_path / "run")
 
 
 def test_its_length_follows_from_the_labels():

@@ -15,8 +15,9 @@ def predict(
     """Predict what volunteers would say: a catalogue of vote fractions with their intervals.
 
     For each answer the expected fraction of volunteers, its interval and that of the votes; for
-    each question the probability that it is asked, and the entropy of its answer in bits. Stop it
-    whenever you like: the same command goes on where it was.
+    each question the probability that it is asked, and the entropy of its answer in bits. A model
+    of `hoag finetune` predicts what it has learned instead: probabilities of classes, numbers with
+    their scatter. Stop it whenever you like: the same command goes on where it was.
 
     Parameters
     ----------
@@ -47,9 +48,13 @@ def predict(
     from hoag.galaxies import open as open_galaxies
     from hoag.loading import load
     from hoag.predicting import predict_to
+    from hoag.tuned import Tuned, predict_learned_to
 
     models = [load(each, which=which, device=device) for each in [model, *(also or [])]]
     opened = open_galaxies(galaxies, schema=models[0].schema)
+    if any(isinstance(each, Tuned) for each in models):
+        print(predict_learned_to(out, models, opened, symmetries=symmetries, keep=keep))
+        return
     print(
         predict_to(
             out, models, opened, campaign=campaign, volunteers=volunteers, symmetries=symmetries,

@@ -168,6 +168,22 @@ def predict_table_to(
     return write_prediction(path, job)
 
 
+def predict_learned_to(
+    out: str | Path,
+    models: Sequence[Model],
+    galaxies: Galaxies,
+    *,
+    symmetries: int = 1,
+    keep: Sequence[str] | None = None,
+) -> Path:
+    """Do as `predict_table_to` for the only model of `hoag predict`; several are refused."""
+    if len(models) != 1 or not isinstance(models[0], Tuned):
+        raise HoagError(
+            "only models of votes are mixed (--also); predict with a finetuned one alone"
+        )
+    return predict_table_to(out, models[0], galaxies, symmetries=symmetries, keep=keep)
+
+
 def _kept(model: Tuned, galaxies: Galaxies, keep: Sequence[str] | None) -> tuple[str, ...]:
     import pyarrow as pa
 
