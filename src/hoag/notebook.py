@@ -77,7 +77,7 @@ def facts_of(model: "Model") -> Mapping[str, str]:
     recipe, record = model.recipe, model.record
     weights = sum(p.numel() for p in model.encoder.parameters())
     facts = {
-        "encoder": f"{recipe.encoder.name}, {weights / 1e6:.1f} M weights",
+        "encoder": f"{recipe.encoder.name}, {_amount(weights)} weights",
         "takes": f"RGB images of {recipe.images.size} px",
         "gives": f"{model.objective.features} features",
         "answers": answers_of(model),
@@ -92,6 +92,10 @@ def facts_of(model: "Model") -> Mapping[str, str]:
     if model.temperatures is not None:
         facts["calibrated"] = f"{len(model.temperatures.by_question)} questions"
     return facts
+
+
+def _amount(number: int) -> str:
+    return f"{number / 1e6:.1f} M" if number >= 1e6 else f"{number:,}"
 
 
 def answers_of(model: "Model") -> str:
