@@ -95,7 +95,7 @@ def main_campaign(votes: npt.NDArray[np.int32], schema: Schema) -> npt.NDArray[n
     array
         (n,) int16: place in ``schema.campaigns``, the first of equal ones; -1 without votes.
     """
-    of_answer = np.array(schema.campaign_of_question)[schema.question_index]
+    of_answer = schema.campaign_of_answer
     belongs = np.stack([of_answer == name for name in schema.campaigns], axis=1)
     totals = votes @ belongs.astype(np.float64)  # exact: whole numbers far below 2**53
     found = np.where(totals.any(axis=1), totals.argmax(axis=1), -1)

@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 from hoag.console import say
 from hoag.errors import HoagError
+from hoag.provenance import cores
 from hoag.recipe import Recipe
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -94,7 +95,4 @@ def worker_count(wanted: int, device: torch.device) -> int:
         return wanted
     if device.type == "cpu":
         return 0
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return max(1, min(cores - 1, 16))
+    return max(1, min(cores() - 1, 16))

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from hoag.data.hub import LOG_IN, HubRepo, hub_repo, only_what_is_asked
-from hoag.data.patience import PASSING, Patience
+from hoag.data.hub import LOG_IN, HubRepo, hub_repo
+from hoag.data.patience import Patience
+from hoag.data.uploads import uploading
 from hoag.errors import HoagError
 
 
@@ -83,38 +84,8 @@ def push_model(
         raise HoagError(
             f"{repo_id}: is there already and is public; choose another name, or let it be public"
         )
-    _upload(place, folder)
+    with uploading(place, folder, "repeat the upload"):
+        place.api().upload_folder(
+            repo_id=place.repo, folder_path=folder, commit_message="Upload model with hoag"
+        )
     return place.page
-
-
-def _upload(place: HubModel, folder: Path) -> None:
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    again = "repeat the upload; what arrived is not sent again"
-    hide = not are_progress_bars_disabled()
-    if hide:
-        disable_progress_bars()
-    try:
-        with only_what_is_asked():
-            place.api().upload_folder(
-                repo_id=place.repo, folder_path=folder, commit_message="Upload model with hoag"
-            )
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        if status in PASSING:
-            raise HoagError(f"{place.repo}: the Hub answers {status}; {again}") from None
-        raise place.refused(status, error.response.headers.get("x-error-code", "")) from None
-    except (httpx2.TransportError, RuntimeError) as error:
-        raise HoagError(f"{place.repo}: the upload broke off ({error}); {again}") from None
-    except ValueError as error:
-        words = " ".join(str(error).split())
-        raise HoagError(f"{folder / 'README.md'}: the Hub refuses the card: {words}") from None
-    finally:
-        if hide:
-            enable_progress_bars()

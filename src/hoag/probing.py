@@ -5,7 +5,6 @@ the labels, 5 folds. Its ``Curve`` holds every prediction on held-out galaxies, 
 several arms, joined by ``combine``, are compared on the same galaxies, folds and subsets.
 """
 
-import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from hoag.embedding import ids_of, vectors
 from hoag.errors import HoagError
 from hoag.labels import Labels, encode_labels, label_mapping
 from hoag.linear import fit_linear
+from hoag.provenance import cores
 from hoag.scores import score
 from hoag.subsets import Trial, make_final_trials, make_trials
 
@@ -215,7 +215,7 @@ def run_trials(
     """
     single = np.ascontiguousarray(features, np.float32)
     numbers = np.asarray(labels, np.int64)
-    workers = workers or _cores()
+    workers = workers or cores()
     # The largest first, so that no process is left with one when the others have finished.
     order = sorted(range(len(trials)), key=lambda number: -trials[number].size)
     chances: dict[int, NDArray[np.float32]] = {}
@@ -231,12 +231,6 @@ def run_trials(
             with threadpool_limits(1):
                 chances[number] = _run_trial(single, numbers, classes, trials[number])
     return [chances[number] for number in range(len(trials))]
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _run_trial(

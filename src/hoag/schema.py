@@ -105,6 +105,11 @@ class Schema:
         return tuple(question.campaign for question in self.questions)
 
     @cached_property
+    def campaign_of_answer(self) -> NDArray[np.str_]:
+        """Campaign of every answer, shape (answers,)."""
+        return np.array(self.campaign_of_question)[self.question_index]
+
+    @cached_property
     def question_index(self) -> NDArray[np.int64]:
         """Index of the question that each answer belongs to, shape (answers,)."""
         sizes = [len(question.answers) for question in self.questions]

@@ -10,13 +10,13 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hoag.console import progress, say
 from hoag.data.fits_images import FitsSettings
 from hoag.data.identity import identity_of
-from hoag.data.in_threads import cores
 from hoag.data.inputs import Inputs, inputs_from_arguments
 from hoag.data.joining import join
 from hoag.data.labelling import join_task
@@ -28,7 +28,7 @@ from hoag.data.shards import Sources, write_shard
 from hoag.data.sources_file import inputs_from_file
 from hoag.errors import HoagError
 from hoag.files import read_json, write_json
-from hoag.provenance import stamp
+from hoag.provenance import cores, stamp
 from hoag.schema import Schema, load_schema
 
 Place = str | Path
@@ -97,8 +97,7 @@ def build(
     inputs, names, chosen = _inputs(
         sources, campaigns, unlabelled, downstream, images, surveys, schema, fits
     )
-    inputs = Inputs(inputs.sources, inputs.tasks, name or inputs.name or out.name,
-                    inputs.description)  # fmt: skip
+    inputs = replace(inputs, name=name or inputs.name or out.name)
     settings = Settings(size, quality)
     identity = identity_of(inputs, settings, chosen)
     work = out.with_name(out.name + ".part")
@@ -107,7 +106,7 @@ def build(
         say(f"{out}: built already from the same tables; delete it to build it anew")
         return out
     with _held(work, identity):
-        _build(inputs, names, chosen, settings, work, workers or cores())
+        _build(inputs, names, chosen, settings, work, workers or cores(), identity["hash"])
         os.replace(work / "result", out)
         shutil.rmtree(work)
     say(_summary(out))
@@ -188,8 +187,9 @@ def _held(work: Path, identity: dict[str, Any]) -> Iterator[None]:
 
 
 def _build(
-    inputs: Inputs, names: list[str], schema: Schema, settings: Settings, work: Path, workers: int
-) -> None:
+    inputs: Inputs, names: list[str], schema: Schema, settings: Settings, work: Path, workers: int,
+    identity: str,
+) -> None:  # fmt: skip
     """Go through the stages; each leaves files that the next ones, or another try, find."""
     reads = [
         read_source(source, schema, work / "read" / f"{k:03d}")
@@ -208,18 +208,13 @@ def _build(
     data.mkdir(parents=True, exist_ok=True)
     _write_shards(plan, sources, data, stamp(schema_hash=schema.hash), workers)
     _copy(plan, data, workers)
-    write_records(result, inputs, names, settings, sources, joined, unusable, tasks, plan,
-                  read_json(work / "identity.json")["hash"])  # fmt: skip
+    write_records(result, inputs, names, settings, sources, joined, unusable, tasks, plan, identity)
     _clear_strays(result)
 
 
 def _answers(inputs: Inputs, schema: Schema) -> tuple[str, ...]:
-    campaigns = {source.campaign for source in inputs.sources if source.campaign}
-    of_answer = [schema.campaign_of_question[k] for k in schema.question_index]
-    return tuple(
-        name for name, campaign in zip(schema.columns, of_answer, strict=True)
-        if campaign in campaigns
-    )  # fmt: skip
+    campaigns = [source.campaign for source in inputs.sources if source.campaign]
+    return schema.select(campaigns).columns if campaigns else ()
 
 
 def _write_shards(

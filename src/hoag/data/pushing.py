@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from hoag.catalogue import list_names
 from hoag.console import say
 from hoag.data.checksums import digests
-from hoag.data.hub import LOG_IN, HubRepo, hub_repo, list_files, only_what_is_asked
+from hoag.data.hub import LOG_IN, HubRepo, hub_repo, list_files
 from hoag.data.parts import RemoteFile, amount
-from hoag.data.patience import PASSING, Patience
+from hoag.data.patience import Patience
+from hoag.data.uploads import uploading
 from hoag.errors import HoagError
 
 if TYPE_CHECKING:
@@ -146,50 +144,12 @@ def _is_same(folder: Path, remote: RemoteFile) -> bool:
     return digests(path, kind)[kind] == wanted
 
 
-@contextmanager
-def _calm() -> Iterator[None]:
-    """Show huggingface_hub's bars only to somebody who looks, and its old calls of httpx2 never."""
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    hide = not sys.stderr.isatty() and not are_progress_bars_disabled()
-    if hide:
-        disable_progress_bars()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)
-            yield
-    finally:
-        if hide:
-            enable_progress_bars()
-
-
 def _commit(place: HubRepo, folder: Path, plan: _Plan, message: str) -> None:
-    import httpx2
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-    from huggingface_hub.errors import HfHubHTTPError
 
     steps: list[Any] = [
         CommitOperationAdd(path_in_repo=path, path_or_fileobj=folder / path) for path in plan.send
     ]
     steps += [CommitOperationDelete(path_in_repo=path, is_folder=False) for path in plan.delete]
-    again = "repeat the command; what arrived is not sent again"
-    try:
-        with only_what_is_asked(), _calm():
-            place.api().create_commit(
-                place.repo, steps, commit_message=message, repo_type="dataset"
-            )
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        if status in PASSING:
-            raise HoagError(f"{place.repo}: the Hub answers {status}; {again}") from None
-        raise place.refused(status, error.response.headers.get("x-error-code", "")) from None
-    except (httpx2.TransportError, RuntimeError) as error:
-        # huggingface_hub says by RuntimeError which file it could not send.
-        raise HoagError(f"{place.repo}: the upload broke off ({error}); {again}") from None
-    except ValueError as error:
-        words = " ".join(str(error).split())
-        raise HoagError(f"{folder / 'README.md'}: the Hub refuses the card: {words}") from None
+    with uploading(place, folder, "repeat the command"):
+        place.api().create_commit(place.repo, steps, commit_message=message, repo_type="dataset")

@@ -272,8 +272,9 @@ def _provenance(
     ]
     asked = [""] * block.count
     if with_votes:
-        campaigns = list(dict.fromkeys(_campaign_of(sources)))
-        of_answer = np.array(_campaign_of(sources))
+        of_answer = sources.schema.campaign_of_answer
+        of_answer = of_answer[np.isin(sources.schema.columns, sources.answers)]
+        campaigns = list(dict.fromkeys(of_answer.tolist()))
         has = [np.any(votes[:, of_answer == name], axis=1).tolist() for name in campaigns]
         asked = [
             "+".join(name for name, column in zip(campaigns, has, strict=True) if column[k])
@@ -283,13 +284,3 @@ def _provenance(
         "hoag_sources": pa.array(origin, pa.string()),
         "hoag_campaigns": pa.array(asked, pa.string()),
     }
-
-
-def _campaign_of(sources: Sources) -> list[str]:
-    """Campaign of each answer of the build."""
-    schema = sources.schema
-    known = dict(
-        zip(schema.columns, np.array(schema.campaign_of_question)[schema.question_index],
-            strict=True)
-    )  # fmt: skip
-    return [str(known[name]) for name in sources.answers]

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from hoag.console import progress, say
 from hoag.errors import HoagError
 from hoag.files import written_whole
-from hoag.provenance import stamp
+from hoag.provenance import cores, stamp
 from hoag.schema import Schema, load_schema
 from hoag.simulator.sample import (
     EVO,
@@ -132,10 +132,7 @@ def simulate(
 def _batches(
     jobs: list[tuple[int, int, int]], seed: int, size: int, workers: int | None
 ) -> Iterable[Batch]:
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    workers = min(workers or cores, len(jobs))
+    workers = min(workers or cores(), len(jobs))
     if workers <= 1:
         return (make_batch(sample, first, stop, seed, size) for sample, first, stop in jobs)
     # loky starts fresh processes without running the user's script again, and bounds their threads.
