@@ -1,4 +1,4 @@
-"""What the arms share: the batch that one takes, and the frame of an objective."""
+"""What the arms share: the batch that one takes, the frame of an objective, and supervision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,7 +11,8 @@ from hoag.encoders import create_encoder
 from hoag.errors import HoagError
 from hoag.goal_heads import GoalHead
 from hoag.heads import ClassHead, VoteHead
-from hoag.randomness import uniform
+from hoag.losses import counted_std, feature_std, global_ratio
+from hoag.randomness import VIEW_ONE, uniform
 from hoag.views import Views, evaluation_view
 
 if TYPE_CHECKING:
@@ -145,6 +146,33 @@ class Objective(nn.Module):
     def clean(self, batch: Batch) -> Tensor:
         """Make the evaluation view of every galaxy, (batch, 3, size, size)."""
         return evaluation_view(batch.images, self.size)
+
+
+class Supervised(Objective):
+    """Learn from labels on one view: what Pretrained, Direct and Finetuned share."""
+
+    monitor = "val/supervised"
+    metrics: ClassVar[tuple[str, ...]] = ("supervised", "feature_std")
+
+    def loss(self, representation: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Give the summed loss and the number it is a sum of."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective`."""
+        representation = self.encoder(self.view(batch, VIEW_ONE))
+        loss = global_ratio(*self.loss(representation, batch))
+        return {
+            "loss": loss,
+            "supervised": loss.detach(),
+            "feature_std": feature_std(representation),
+        }
+
+    def measure(self, batch: Batch) -> Metrics:
+        """See `Objective`."""
+        representation = self.encoder(self.clean(batch))
+        supervised = self.loss(representation, batch)
+        return {"supervised": supervised, "feature_std": counted_std(representation)}
 
 
 def apply_head(

@@ -18,6 +18,7 @@ from hoag.embedding import ID
 from hoag.encoders import check_size
 from hoag.errors import HoagError
 from hoag.files import write_json
+from hoag.finetuned import Finetuned
 from hoag.fitting import fit
 from hoag.galaxies import Galaxies
 from hoag.galaxies import open as open_galaxies
@@ -28,7 +29,7 @@ from hoag.layer_groups import said_of
 from hoag.loading import load
 from hoag.model_card import credited
 from hoag.models import Model
-from hoag.objectives import Finetuned, make_objective
+from hoag.objectives import make_objective
 from hoag.provenance import stamp
 from hoag.recipe import Recipe, load_recipe
 from hoag.schema import Schema, load_schema

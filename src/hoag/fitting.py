@@ -1,6 +1,5 @@
 """The training loop: step, validate, save, stop early, resume; devices are Lightning Fabric's."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from hoag.objectives import Batch, Objective, make_objective
 from hoag.optimisation import learning_rate, make_optimiser, set_learning_rate
 from hoag.provenance import stamp
 from hoag.recipe import Recipe
-from hoag.runs import Log, finish_run, start_run
+from hoag.runs import Log, counts_of, finish_run, labels_hash, start_run
 from hoag.schema import Schema
 
 COLLAPSED = 0.05  # feature_std is near 1 for a healthy representation, 0 for a collapsed one
@@ -141,8 +140,8 @@ def fit(
         recorded = {"train": train.hash, "validation": validation.hash}
         for name, labels in (("train", train_labels), ("validation", validation_labels)):
             if labels is not None:
-                recorded[f"{name} labels"] = _hash(labels)
-        more = {"trained_on": _told(recipe, train, validation), **(record or {})}
+                recorded[f"{name} labels"] = labels_hash(labels)
+        more = {"trained_on": counts_of(recipe, train, validation), **(record or {})}
         log = start_run(recipe, schema, out, recorded, classes, resume=resume, more=more)
         job = Fit(
             recipe, out, schema, objective, optimiser, train, validation, train_labels,
@@ -154,20 +153,6 @@ def fit(
         finish_run(out, job.progress.__dict__, log)
         fabric.barrier()  # whoever returns finds the folder whole
     return out
-
-
-def _hash(labels: npt.NDArray[Any]) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(labels).tobytes(), digest_size=8).hexdigest()
-
-
-def _told(recipe: Recipe, train: Galaxies, validation: Galaxies) -> dict[str, Any]:
-    """Count for people what the hashes of the data stand for."""
-    told: dict[str, Any] = {"galaxies": len(train), "validation_galaxies": len(validation)}
-    if recipe.arm in ("pretrained", "hybrid"):
-        names, counts = np.unique(train.campaign[train.labelled], return_counts=True)
-        told["campaigns"] = dict(zip(names.tolist(), counts.tolist(), strict=True))
-        told["votes"] = train.votes_given
-    return told
 
 
 def _for_device(recipe: Recipe, device: str) -> Recipe:

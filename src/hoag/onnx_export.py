@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from hoag.console import say
 from hoag.errors import HoagError
+from hoag.finetuned import Finetuned
 from hoag.goal_heads import GoalHead
 from hoag.models import Model
-from hoag.objectives import Direct, Finetuned, Hybrid, Pretrained
+from hoag.objectives import Direct, Hybrid, Pretrained
 from hoag.provenance import stamp
 
 TOLERANCE = 1e-4  # of the largest value of an output

@@ -1,14 +1,19 @@
 """The folder of a run: its records (recipe, schema, run.json) and its logs (CSV, TensorBoard)."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from hoag.distributed import rank, world_size
 from hoag.errors import HoagError
 from hoag.files import read_json, write_json, written_whole
+from hoag.galaxies import Galaxies
 from hoag.provenance import full_stamp
 from hoag.recipe import Recipe, load_recipe, write_recipe
 from hoag.schema import Schema
@@ -114,6 +119,21 @@ def start_run(
     }
     write_json(known, record)
     return log
+
+
+def labels_hash(labels: npt.NDArray[Any]) -> str:
+    """16 hex digits that stand for labels in the order of their galaxies."""
+    return hashlib.blake2b(np.ascontiguousarray(labels).tobytes(), digest_size=8).hexdigest()
+
+
+def counts_of(recipe: Recipe, train: Galaxies, validation: Galaxies) -> dict[str, Any]:
+    """Count for people what the hashes of the data stand for."""
+    told: dict[str, Any] = {"galaxies": len(train), "validation_galaxies": len(validation)}
+    if recipe.arm in ("pretrained", "hybrid"):
+        names, counts = np.unique(train.campaign[train.labelled], return_counts=True)
+        told["campaigns"] = dict(zip(names.tolist(), counts.tolist(), strict=True))
+        told["votes"] = train.votes_given
+    return told
 
 
 def _refuse_other_run(recipe: Recipe, out: Path, run: dict[str, Any], data: dict[str, str]) -> None:

@@ -15,10 +15,10 @@ from hoag.catalogue import list_names
 from hoag.checkpoint import weights_hash
 from hoag.column_labels import labelled, with_usual_labels
 from hoag.errors import HoagError
+from hoag.finetuned import Finetuned
 from hoag.galaxies import Galaxies
 from hoag.goal_heads import Goal
 from hoag.models import Model, averaged
-from hoag.objectives import Finetuned
 from hoag.provenance import stamp
 
 if TYPE_CHECKING:
