@@ -58,6 +58,8 @@ def test_results_of_finetuning_are_a_table(hybrid, simulated, tmp_path):
     assert re.search(r"On \d+ galaxies of the test split, none of which it has learned from:", text)
     assert re.search(r"accuracy 0\.\d{3}, balanced accuracy 0\.\d{3}", text)
     assert re.search(r"\| `yes` \| \d+ \| \d\.\d{3} \|", text)
+    assert "](hoag/confusion.png)" in text
+    assert (tmp_path / "out" / "hoag" / "confusion.png").read_bytes()[:4] == b"\x89PNG"
     assert "| started from | hybrid resnet18, weights" in text
     assert ModelCard(text).data.pipeline_tag == "image-classification"
     assert "Galaxy Zoo volunteers" in text  # the weights it started from saw their votes

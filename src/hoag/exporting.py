@@ -18,7 +18,8 @@ from safetensors.torch import save
 
 from hoag.console import say
 from hoag.errors import HoagError
-from hoag.files import read_json, write_json, written_whole
+from hoag.files import write_json, written_whole
+from hoag.goal_scores import CONFUSION
 from hoag.loading import PARTS, TRAINING_ONLY, load
 from hoag.model_card import write_card
 from hoag.models import Model
@@ -173,9 +174,10 @@ def _write_parts(model: Model, folder: Path) -> None:
     _save(heads, folder, {"hoag": json.dumps(made)})
     if model.folder is not None and model.temperatures is not None:
         shutil.copyfile(model.folder / TEMPERATURES, folder / TEMPERATURES)
-    results = None if model.folder is None else _beside(model.folder, "results.json")
-    if results is not None:
-        write_json(folder / "results.json", read_json(results))
+    for name in ("results.json", CONFUSION):
+        found = None if model.folder is None else _beside(model.folder, name)
+        if found is not None:
+            (folder / name).write_bytes(found.read_bytes())
 
 
 def _beside(folder: Path, name: str) -> Path | None:

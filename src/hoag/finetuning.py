@@ -17,13 +17,14 @@ from hoag.devices import choose_device
 from hoag.embedding import ID
 from hoag.encoders import check_size
 from hoag.errors import HoagError
+from hoag.figure_style import save_figure
 from hoag.files import write_json
 from hoag.finetuned import Finetuned
 from hoag.fitting import fit
 from hoag.galaxies import Galaxies
 from hoag.galaxies import open as open_galaxies
 from hoag.goal_heads import Goal, Kind
-from hoag.goal_scores import score_goal
+from hoag.goal_scores import CONFUSION, confusion_figure, score_goal
 from hoag.goals import is_known, read_goal
 from hoag.layer_groups import said_of
 from hoag.loading import load
@@ -283,6 +284,8 @@ def _judge(
             content[name] = score_goal(tuned, goal, parts[name], values[name])
     write_json(out / "results.json", content)
     shown = "test" if "test" in content else "val"
+    if goal.kind == "classes":
+        save_figure(confusion_figure(goal, content[shown]), out / CONFUSION)
     numbers = {k: v for k, v in content[shown].items() if isinstance(v, float)}
     said = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in numbers.items())
     say(f"{out}: on {len(parts[shown]):,} galaxies of the {shown} split: {said}")

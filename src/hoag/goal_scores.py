@@ -1,13 +1,18 @@
 """How good a finetuned model is on galaxies it has not learned from, by its goal."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hoag.galaxies import Galaxies
 from hoag.goal_heads import Goal
+from hoag.matrix_figure import matrix_figure
 from hoag.models import Model
+
+CONFUSION = "confusion.png"  # beside results.json
 
 
 def score_goal(
@@ -64,6 +69,24 @@ def _classes(goal: Goal, answers: NDArray[np.float32], labels: NDArray[Any]) -> 
         "by": by,
         "confusion": table.tolist(),
     }
+
+
+def confusion_figure(goal: Goal, scores: dict[str, Any]) -> Figure:
+    """Draw which class is taken for which: shares of each true class, in per cent.
+
+    Parameters
+    ----------
+    goal
+        Has the names of the classes.
+    scores
+        What `score_goal` gave.
+    """
+    table = np.array(scores["confusion"], float)
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    names = [fill(name, 14) for name in goal.names]
+    counts = zip(goal.names, table.sum(axis=1), strict=True)
+    rows = [f"{name} ({int(count):,})" for name, count in counts]
+    return matrix_figure(shares, rows, names, rows="is", columns="is taken for", percent=True)
 
 
 def _ratio(part: Any, whole: Any) -> float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hoag.citation import reference
 from hoag.files import read_json
+from hoag.goal_scores import CONFUSION
 from hoag.notebook import facts_of
 
 if TYPE_CHECKING:
@@ -186,7 +187,9 @@ def _results(folder: Path) -> dict[str, Any] | None:
         for part, of in by.items()
     ]
     count = content["galaxies"][split]
-    return {"split": split, "galaxies": count, "whole": whole, "head": head, "rows": rows}
+    picture = CONFUSION if (folder / "hoag" / CONFUSION).is_file() else ""
+    return {"split": split, "galaxies": count, "whole": whole, "head": head, "rows": rows,
+            "picture": picture}  # fmt: skip
 
 
 def _figure(value: Any) -> str:
