@@ -9,8 +9,8 @@ demo: .venv/ready
 	$(BIN)/hoag demo --out demo --resume
 
 test: .venv/ready
-	$(BIN)/ruff check src tests benchmarks results
-	$(BIN)/ruff format --check src tests benchmarks results
+	$(BIN)/ruff check src tests benchmarks results runs
+	$(BIN)/ruff format --check src tests benchmarks results runs
 	$(BIN)/mypy
 	OMP_NUM_THREADS=2 $(BIN)/pytest
 
