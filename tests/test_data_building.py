@@ -132,11 +132,11 @@ def test_images_of_the_right_size_are_kept_to_the_byte(built):
 
 
 def test_other_images_are_resized_once(built):
-    from hoag.images import decode
+    from hoag.images import decode_square
 
     table = whole_table(built, "unlabelled")
     rows = {row["id_str"]: row["image"] for row in table.to_pylist()}
-    source = decode(encode_jpeg(picture(200, 80), 90), 64)
+    source, _ = decode_square(encode_jpeg(picture(200, 80), 90), 64)
     assert rows["J00200"]["bytes"] == encode_jpeg(source, 95)
 
 

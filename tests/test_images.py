@@ -3,11 +3,14 @@
 import io
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from hoag import HoagError
-from hoag.images import decode, encode_jpeg
+from hoag.images import decode, decode_square, encode_jpeg
+
+from .conftest import SHARED
 
 
 def encoded(image, kind="PNG", **options):
@@ -79,6 +82,56 @@ def test_the_centre_square_of_an_oblong_image_is_taken(height, width, kind):
     expected = np.asarray(square.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
     result = decode(encoded(Image.fromarray(array), kind, quality=95), 32)
     assert np.abs(result - expected).max() <= 6
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("size", [None, 40])
+def test_every_kind_of_jpeg_has_the_pixels_that_pillow_gives(mode, progressive, subsampling, size):
+    colours = np.dstack([picture(243, 243), picture(243, 243)[::-1]])[..., [0, 1, 5]]
+    kind = {"progressive": progressive, "subsampling": subsampling, "quality": 80}
+    data = encoded(Image.fromarray(colours).convert(mode), "JPEG", **kind)
+    image = Image.open(io.BytesIO(data))
+    if size:
+        image.draft(None, (60, 60))  # a quarter, which is at least one and a half times 40
+        assert image.size == (61, 61)
+    wanted = np.asarray(image.convert("RGB"))
+    if size:
+        wanted = np.asarray(Image.fromarray(wanted).resize((40, 40), Image.Resampling.BILINEAR))
+    found = decode(data, size)
+    assert np.abs(found.astype(int) - wanted).max() <= (1 if size else 0)
+
+
+def test_real_galaxies_have_the_pixels_that_pillow_gives():
+    if not (SHARED / "galaxies").is_dir():
+        pytest.skip("../shared/galaxies is not here")
+    for path in (SHARED / "galaxies").glob("*.parquet"):
+        file = pq.ParquetFile(path)
+        if "image" not in file.schema_arrow.names:
+            continue
+        for image in next(file.iter_batches(30, columns=["image"]))["image"].to_pylist():
+            wanted = np.asarray(Image.open(io.BytesIO(image["bytes"])).convert("RGB"))
+            assert np.array_equal(decode(image["bytes"]), wanted)
+            assert np.array_equal(decode(image["bytes"], len(wanted)), wanted)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [96, 30])
+def test_an_image_can_be_decoded_to_where_it_belongs(kind, size):
+    data = encoded(Image.fromarray(picture()), kind)
+    out = np.zeros((3, size, size, 3), np.uint8)
+    assert np.shares_memory(decode(data, size, out=out[1]), out)
+    assert np.array_equal(out[1], decode(data, size)) and not out[[0, 2]].any()
+
+
+def test_a_build_resizes_as_decoding_does_within_a_level():
+    data = encode_jpeg(picture(424, 424))
+    ours, as_is = decode_square(data, 128)
+    assert not as_is and np.abs(ours.astype(int) - decode(data, 128)).max() <= 1
+    for size, plain in ((424, True), (212, False)):
+        assert decode_square(data, size)[1] == plain
+    assert not decode_square(encoded(Image.fromarray(picture()[..., 0]), "JPEG"), 96)[1]
 
 
 def test_grey_images_become_three_equal_channels():

@@ -244,7 +244,7 @@ class Galaxies:
         Returns
         -------
         array
-            (k, 3, size, size) uint8, channels first.
+            (k, 3, size, size) uint8, channels first; in memory they come last, as decoded.
 
         Raises
         ------

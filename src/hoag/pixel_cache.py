@@ -3,6 +3,8 @@
 import os
 import tempfile
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ _promised = 0
 
 
 class PixelCache:
-    """Square images of one store at one size: (n, 3, size, size) uint8, and which are decoded.
+    """Square images of one store at one size: (n, size, size, 3) uint8, and which are decoded.
 
     The memory belongs to no process alone: workers that are forked or spawned see each other's
     pixels. Two that decode one image at once write the same bytes, so no lock is needed.
@@ -32,21 +34,22 @@ class PixelCache:
     def _map(self) -> None:
         # Only pages that are written take memory.
         everything = np.asarray(np.memmap(self._path, np.uint8, mode="r+", shape=(self.nbytes,)))
-        self._pixels = everything[self.n :].reshape(self.n, 3, self.size, self.size)
+        self._pixels = everything[self.n :].reshape(self.n, self.size, self.size, 3)
         self._filled = everything[: self.n]
 
     def missing(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Positions in `rows` that have not been decoded yet."""
         return np.flatnonzero(self._filled[rows] == 0)
 
-    def put(self, row: int, pixels: npt.NDArray[np.uint8]) -> None:
-        """Keep one image, (3, size, size) uint8."""
-        self._pixels[row] = pixels
+    @contextmanager
+    def filling(self, row: int) -> Iterator[npt.NDArray[np.uint8]]:
+        """Give the place of one image, (size, size, 3) uint8; it counts if nothing goes wrong."""
+        yield self._pixels[row]
         self._filled[row] = 1
 
-    def get(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Copy images that are there; (k, 3, size, size) uint8."""
-        return self._pixels[rows]
+    def image(self, row: int) -> npt.NDArray[np.uint8]:
+        """One image that is there, not copied; (size, size, 3) uint8."""
+        return self._pixels[row]
 
     def __getstate__(self) -> dict[str, object]:
         return {"n": self.n, "size": self.size, "nbytes": self.nbytes, "_path": self._path}

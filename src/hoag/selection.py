@@ -124,11 +124,11 @@ class Selection:
         return self.store(index).decode(int(self.row_of[index]), None)
 
     def pixels(self, chosen: Rows, size: int) -> npt.NDArray[np.uint8]:
-        """Decode images; (k, 3, size, size) uint8."""
-        out = np.empty((len(chosen), 3, size, size), np.uint8)
+        """Decode images; (k, 3, size, size) uint8, in memory as decoded: the colours last."""
+        out = np.empty((len(chosen), size, size, 3), np.uint8)
         for store, places, rows in self.take(chosen)._by_store():
             store.read(rows.astype(np.int64), size, out, places)
-        return out
+        return out.transpose(0, 3, 1, 2)
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """Size of each encoded image in bytes; (n,) int64."""

@@ -174,11 +174,11 @@ class Store:
             self._caches[size] = make_cache(len(self), size, self.name)
         return self._caches[size]
 
-    def decode(self, row: int, size: int | None) -> npt.NDArray[np.uint8]:
-        """Decode one image; (height, width, 3) uint8."""
+    def decode(self, row: int, size: int | None, out: Pixels | None = None) -> Pixels:
+        """Decode one image; (height, width, 3) uint8, `out` if that is given."""
         content = self.images.content(row)
         try:
-            return decode(content, size)
+            return decode(content, size, out=out)
         except HoagError:  # looking up names beforehand would slow down every image
             (id_str,) = self.records.ids(np.array([row]))
             return decode(content, size, f"galaxy '{id_str}' in {self.images.file(row)}")
@@ -193,18 +193,20 @@ class Store:
         size
             Side in pixels.
         out
-            (n, 3, size, size) uint8, where they are put.
+            (n, size, size, 3) uint8, where they are put.
         places
             (k,) places in `out`.
         """
         cache = self.cache(size)
         if cache is None:
             for place, row in zip(places.tolist(), rows.tolist(), strict=True):
-                out[place] = _channels_first(self.decode(row, size))
+                self.decode(row, size, out[place])
             return
         for row in rows[cache.missing(rows)].tolist():
-            cache.put(row, _channels_first(self.decode(row, size)))
-        out[places] = cache.get(rows)
+            with cache.filling(row) as image:
+                self.decode(row, size, image)
+        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+            out[place] = cache.image(row)
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -212,9 +214,3 @@ class Store:
         if self._lengths is None:
             self._lengths = self.images.lengths()
         return self._lengths
-
-
-def _channels_first(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    # As two axes, which numpy copies twice as fast as three.
-    height, width, _ = pixels.shape
-    return pixels.reshape(-1, 3).T.reshape(3, height, width)

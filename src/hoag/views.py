@@ -278,7 +278,7 @@ def _check_images(images: Tensor) -> None:
 
 
 def _resized(images: Tensor, size: int) -> Tensor:
-    views = images.float().div_(255)
+    views = images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
     if images.shape[2:] == (size, size):
         return views
     return _antialiased(views, size, size).clamp_(0.0, 1.0)
