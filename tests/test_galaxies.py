@@ -94,6 +94,19 @@ def test_subsets_and_joins_share_the_cache(store, monkeypatch):
     assert (joined == expected[[1, 0]]).all()
 
 
+@pytest.mark.parametrize("kind", ["mapped", "in memory"])
+def test_a_column_that_one_table_lacks_is_null_there_even_alone(tmp_path, kind):
+    write_galaxies(rows(survey="SDSS"), tmp_path / "with.parquet")
+    if kind == "mapped":
+        write_galaxies(rows(20, 26), tmp_path / "bare.parquet")
+        bare = hoag.open(tmp_path / "bare.parquet")
+    else:
+        bare = hoag.open(make_folder(tmp_path / "bare", n=20)).take(np.arange(12, 18))
+    galaxies = concatenate([hoag.open(tmp_path / "with.parquet"), bare.take([4, 0, 2])])
+    alone = galaxies.select(["survey"])["survey"].to_pylist()
+    assert alone == ["SDSS"] * 12 + [None] * 3
+
+
 class _Pixels:
     def __init__(self, galaxies):
         self.galaxies = galaxies

@@ -151,7 +151,7 @@ class MappedRecords:
         parts, places = [self._copies[0].table.slice(0, 0)], [np.zeros(0, np.int64)]
         for number, chosen, own in self._by_copy(rows):
             table = self._copies[number].table
-            parts.append(table.select([c for c in columns if c in table.column_names]).take(own))
+            parts.append(table.select(there_of(columns, table.column_names)).take(own))
             places.append(chosen)
         return in_order(joined(parts, columns, self.fields), np.concatenate(places))
 
@@ -263,13 +263,16 @@ def joined(
     """Put some columns of several tables under one another; null where a table lacks one."""
     import pyarrow as pa
 
-    chosen = [
-        part.select([name for name in columns if name in part.column_names]) for part in parts
-    ]
+    chosen = [part.select(there_of(columns, part.column_names)) for part in parts]
     if fields is not None:
         wanted = pa.schema([fields.field(name) for name in columns], fields.metadata)
         chosen = [wanted.empty_table(), *chosen]
     return pa.concat_tables(chosen, promote_options="permissive").select(list(columns))
+
+
+def there_of(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Those of some columns that a table has; if none, its first, or its rows are not counted."""
+    return [name for name in columns if name in names] or list(names[:1])
 
 
 def in_order(table: pa.Table, places: Positions) -> pa.Table:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hoag.hashes import Hashes
-from hoag.records import Positions, Rows, Votes, by_number, in_order, joined, unified
+from hoag.records import Positions, Rows, Votes, by_number, in_order, joined, there_of, unified
 from hoag.stores import Store
 
 if TYPE_CHECKING:
@@ -78,9 +78,8 @@ class Selection:
         """Some columns of these rows."""
         parts, places = [], [np.zeros(0, np.int64)]
         for store, chosen, rows in self._by_store():
-            names = set(store.records.fields.names)
             every = len(rows) == len(store) and np.array_equal(rows, np.arange(len(rows)))
-            there = [name for name in columns if name in names]
+            there = there_of(columns, store.records.fields.names)
             parts.append(store.records.table(None if every else rows, there))
             places.append(chosen)
         if len(parts) == 1 and parts[0].column_names == list(columns):
