@@ -36,22 +36,20 @@ def made_by(*stamps: Part) -> list[Part]:
     ]  # fmt: skip
 
 
-def trainings(out: Path) -> Part:
-    """The two runs: what they saw, and how long they took."""
-    runs = {}
-    for name in ("pretrained", "hybrid"):
-        run, metrics = read_json(out / name / "run.json"), list(_rows(out / name / "metrics.csv"))
-        runs[name] = {
-            "galaxies": run["trained_on"]["galaxies"],
-            "votes": run["trained_on"]["votes"],
-            "seen": int(float(metrics[-1]["galaxies_seen"])),
-            "minutes": run["progress"]["seconds"] / 60,
-            "best_step": run["progress"]["best_step"],
-            "data": run["data"],
-            "made_by": made_by(run),
-        }
+def training(out: Path) -> Part:
+    """The run: what it saw, and how long it took."""
+    run, metrics = (read_json(out / "pretrained" / "run.json"),
+                    list(_rows(out / "pretrained" / "metrics.csv")))  # fmt: skip
     parameters = hoag.load(out / "pretrained", device="cpu").encoder.parameters()
-    return {**runs, "parameters": sum(p.numel() for p in parameters)}
+    return {
+        "galaxies": run["trained_on"]["galaxies"],
+        "votes": run["trained_on"]["votes"],
+        "seen": int(float(metrics[-1]["galaxies_seen"])),
+        "minutes": run["progress"]["seconds"] / 60,
+        "parameters": sum(p.numel() for p in parameters),
+        "data": run["data"],
+        "made_by": made_by(run),
+    }
 
 
 def _rows(path: Path) -> Any:
@@ -167,7 +165,7 @@ def main() -> None:
     tables = ("gz2", "gz2-unlabelled", "decals-rings", "hst-goods")
     parts = {
         "data": {name: hoag.open(out / "galaxies" / f"{name}.parquet").hash for name in tables},
-        "training": trainings(out),
+        "training": training(out),
         "leaks": leaks(out),
         "calibration": {name: calibration(out, name) for name in ("hart16", "kaggle")},
         "predictions": predictions(out),
@@ -176,7 +174,7 @@ def main() -> None:
             "made_by": made_by(read_json(out / "found" / "pretrained-0.json")["stamp"]),
         },
         "search": {
-            **searched(out, decals, ["pretrained", "negatives", "hybrid", "untrained"], 100),
+            **searched(out, decals, ["pretrained", "negatives", "untrained"], 100),
             "made_by": _search_stamp(out, "pretrained-0"),
         },
         "simulated": {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hoag.catalogue import read_table
 from hoag.files import read_json
 
-MODELS, DRAWS = ("pretrained", "hybrid", "untrained"), 20
+MODELS, DRAWS = ("pretrained", "untrained"), 20
 KEEPS = (20, 50, 110, 171)  # of the galaxies ranked highest, cuts that `hoag find` speaks of
 RESAMPLED = 500
 EXAMPLES = 5
