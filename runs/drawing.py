@@ -103,7 +103,13 @@ def searched(told: dict[str, Any]) -> Figure:
             if name == "pretrained":
                 low, high = (100 * np.array(curve[end]) for end in ("low", "high"))
                 axes.fill_between(
-                    k, low, high, color=colour, alpha=0.15, lw=0, label="middle 90 % of 20 draws"
+                    k,
+                    low,
+                    high,
+                    color=colour,
+                    alpha=0.15,
+                    lw=0,
+                    label=f"middle 90 % of {told['draws']} draws",
                 )
         axes.axhline(100 * told["chance"], color=FAINT, lw=1, ls=":")
         axes.annotate("chance", (100, 100 * told["chance"]), ha="right", va="top", fontsize=8.5,

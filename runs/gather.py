@@ -22,7 +22,7 @@ from hoag.roles import load_pretraining, read_roles
 from hoag.splits import split_names
 
 Part = dict[str, Any]
-CLASSES = (200, 500, 2000)
+CLASSES = (200, 2000)
 WAYS = ("finetuned", "probe", "scratch")
 
 

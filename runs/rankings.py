@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hoag.catalogue import read_table
 from hoag.files import read_json
 
-MODELS, DRAWS = ("pretrained", "untrained"), 20
+MODELS, DRAWS, SEARCHES = ("pretrained", "untrained"), 20, 10
 KEEPS = (20, 50, 110, 171)  # of the galaxies ranked highest, cuts that `hoag find` speaks of
 RESAMPLED = 500
 EXAMPLES = 5
@@ -128,7 +128,7 @@ def searched(out: Path, truth: dict[str, bool], names: Sequence[str], most: int)
     curves = {}
     for name in names:
         precision = []
-        for draw in range(DRAWS):
+        for draw in range(SEARCHES):
             table = read_table(out / "searched" / f"{name}-{draw}.parquet", ["id_str"])
             right = np.array([truth[i] for i in table["id_str"].to_pylist()])[:most]
             precision.append(np.cumsum(right) / np.arange(1, most + 1))
@@ -137,7 +137,7 @@ def searched(out: Path, truth: dict[str, bool], names: Sequence[str], most: int)
     return {
         "galaxies": len(truth),
         "chance": (sum(truth.values()) - EXAMPLES) / (len(truth) - EXAMPLES),
-        "examples": EXAMPLES, "draws": DRAWS,
+        "examples": EXAMPLES, "draws": SEARCHES,
         "curves": curves,
         "at": {n: {str(k): {e: c[e][k - 1] for e in ("mean", "low", "high")} for k in (10, 50)}
                for n, c in curves.items()},

@@ -53,7 +53,7 @@ unless "$out/calibration-kaggle/calibration.json" \
 unless "$out/votes.fits" hoag predict "$model" "$galaxies/gz2.parquet" "$out/votes.fits" \
   --symmetries 8 --keep source
 
-# (c) Rings of another telescope from 40 labels, and (d) from five rings: 20 draws of each.
+# (c) Rings of another telescope from 40 labels, 20 draws of them; (d) from five rings, 10 draws.
 for name in pretrained untrained; do
   unless "$out/decals-$name.parquet" hoag embed "$out/$name" "$galaxies/decals-rings.parquet" \
     --symmetries 8 --out "$out/decals-$name.parquet"
@@ -70,15 +70,20 @@ drawn() {
 }
 
 for draw in $(seq 0 19); do
-  forty=$out/labels/forty-$draw.csv five=$out/labels/five-$draw.csv others=$out/labels/others-$draw.csv
+  labels=$out/labels/forty-$draw.csv
+  drawn "$labels" "$galaxies/decals-rings.parquet" ring --labels 40 --draw "$draw"
+  for name in pretrained untrained; do
+    unless "$out/found/$name-$draw.json" hoag find "$out/decals-$name.parquet" "$labels" \
+      "$out/found/$name-$draw.parquet" --label ring
+  done
+done
+for draw in $(seq 0 9); do
+  five=$out/labels/five-$draw.csv others=$out/labels/others-$draw.csv
   simulated=$out/labels/simulated-$draw.csv
-  drawn "$forty" "$galaxies/decals-rings.parquet" ring --labels 40 --draw "$draw"
   drawn "$five" "$galaxies/decals-rings.parquet" ring --labels 5 --of 1 --draw "$draw"
   drawn "$others" "$galaxies/decals-rings.parquet" ring --labels 5 --of 0 --draw "$draw"
   drawn "$simulated" "$out/sky/rings.parquet" ring --labels 5 --of 1 --draw "$draw"
   for name in pretrained untrained; do
-    unless "$out/found/$name-$draw.json" hoag find "$out/decals-$name.parquet" "$forty" \
-      "$out/found/$name-$draw.parquet" --label ring
     unless "$out/searched/$name-$draw.parquet" hoag search "$out/decals-$name.parquet" \
       --examples "$five" --top 329 --out "$out/searched/$name-$draw.parquet"
   done
@@ -91,15 +96,15 @@ done
 # (e) Five classes: finetuned, a linear probe, and from random weights; then the export.
 unless "$out/gz2-unlabelled.parquet" hoag embed "$model" "$galaxies/gz2-unlabelled.parquet" \
   --out "$out/gz2-unlabelled.parquet"
-for labels in 200 500 2000; do
+for labels in 200 2000; do
   table=$out/labels/classes-$labels.csv
   drawn "$table" "$galaxies/gz2-unlabelled.parquet" coarse_class --labels "$labels" \
     --learn-below 0.8 --tested 3000
   unless "$out/classes/probe-$labels.json" python runs/probe_classes.py \
     "$out/gz2-unlabelled.parquet" "$table" "$out/classes/probe-$labels.json"
-  # 22 passes of the most labels, where 40 are usual: the wait is not worth it here.
+  # 15 passes of the 2,000 labels, where 40 are usual: the wait is not worth it here.
   pace=(training.workers=0)
-  [ "$labels" -lt 2000 ] || pace+=(training.steps=600)
+  [ "$labels" -lt 2000 ] || pace+=(training.steps=400)
   trained "$out/classes/finetuned-$labels" hoag finetune "$model" \
     "$galaxies/gz2-unlabelled.parquet" "$table" "${pace[@]}" --device cpu
   trained "$out/classes/scratch-$labels" hoag finetune "$out/untrained" \

@@ -63,12 +63,16 @@ def test_looking_alone_leaves_the_model_as_it_was(run, simulated, tmp_path):
     assert all(now[name] == content for name, content in before.items())
 
 
-def test_a_folder_with_roles_keeps_its_groups(run, simulated):
+def test_some_galaxies_of_a_folder_with_roles_are_judged_as_part_of_all(run, simulated):
     model = hoag.load(run, device="cpu")
     galaxies = open_held_out(simulated, model.schema)
     assert len(galaxies) == 240
-    some = open_held_out(simulated, model.schema, "survey == 'sdss'")
-    assert set(some.select(["survey"])["survey"].to_pylist()) == {"sdss"}
+    results = calibrate(model, galaxies, where="survey == 'sdss'", store=False)
+    assert {group["name"] for group in results["groups"] if group["by"] == "survey"} == {"sdss"}
+    whole = hoag.open(simulated / "pretraining.parquet")
+    of_all = calibrate(model, whole, where="survey == 'sdss'", store=False)
+    assert of_all["data"]["trained_on_their_train_split"] is True
+    assert of_all["data"]["judged"] < len(whole.split("test"))
 
 
 def test_what_cannot_be_judged_is_said(run, simulated):
@@ -78,4 +82,4 @@ def test_what_cannot_be_judged_is_said(run, simulated):
     with pytest.raises(HoagError, match="has votes and lies in the val split"):
         calibrate(model, hoag.open(simulated / "unlabelled.parquet"))
     with pytest.raises(HoagError, match="--where: 'survey sdss' is not understood"):
-        open_held_out(simulated, model.schema, "survey sdss")
+        calibrate(model, hoag.open(simulated / "pretraining.parquet"), where="survey sdss")

@@ -30,7 +30,7 @@ from hoag.temperatures import Temperatures, fit_temperatures, write_temperatures
 GOAL, GOAL_OF_QUESTION, ENOUGH = (0.88, 0.92), (0.85, 0.95), 500
 
 
-def open_held_out(galaxies: str | Path, schema: Schema, where: str = "") -> Galaxies:
+def open_held_out(galaxies: str | Path, schema: Schema) -> Galaxies:
     """Open galaxies with the groups, and so the splits, that training on the same place has.
 
     Parameters
@@ -40,20 +40,10 @@ def open_held_out(galaxies: str | Path, schema: Schema, where: str = "") -> Gala
         taken.
     schema
         The model's.
-    where
-        Conditions that rows have to meet, such as ``source == "hart16"``.
     """
     if (Path(galaxies) / "dataset.toml").is_file():
-        opened = load_pretraining(read_roles(galaxies), schema).galaxies
-    else:
-        opened = open_galaxies(galaxies, schema=schema)
-    conditions = parse_conditions(where, "--where")
-    if not conditions:
-        return opened
-    names = list(dict.fromkeys(term.column for term in conditions))
-    require_columns(opened.columns, names, str(galaxies))
-    opened.group_hashes  # noqa: B018  # made before rows go, as training made them
-    return opened.where(rows_where(opened.select(names), conditions, str(galaxies)))
+        return load_pretraining(read_roles(galaxies), schema).galaxies
+    return open_galaxies(galaxies, schema=schema)
 
 
 def calibrate(
@@ -62,6 +52,7 @@ def calibrate(
     out: str | Path | None = None,
     *,
     by: Sequence[str] = (),
+    where: str = "",
     symmetries: int = 1,
     seed: int = 0,
     store: bool = True,
@@ -80,6 +71,8 @@ def calibrate(
     by
         Columns of the galaxies to judge by: text by its values, numbers in bins of equal numbers.
         `survey` is always among them where there is one.
+    where
+        Conditions that galaxies have to meet, such as ``source == "hart16"``.
     symmetries
         8 averages over flips and right-angle rotations. Fit with what you predict with.
     seed
@@ -99,6 +92,8 @@ def calibrate(
     """
     by = list(dict.fromkeys([*(["survey"] if "survey" in galaxies.columns else []), *by]))
     require_columns(galaxies.columns, by, "the galaxies")
+    trained = _trained_on(model, galaxies)  # of all, as a part of them was not trained on as such
+    galaxies = _meeting(galaxies, where)
     fitted, judged = (_with_votes(galaxies, name) for name in ("val", "test"))
     raw = {
         name: model.predict(part, symmetries=symmetries, calibrated=False)
@@ -115,7 +110,7 @@ def calibrate(
         "model": {"folder": str(model.folder or ""), "about": repr(model), "arm": model.recipe.arm},
         "data": {
             "hash": galaxies.hash, "fitted": len(fitted), "judged": len(judged),
-            "trained_on_their_train_split": _trained_on(model, galaxies),
+            "where": where, "trained_on_their_train_split": trained,
         },
         "symmetries": symmetries,
         "temperatures": temperatures,
@@ -132,6 +127,17 @@ def calibrate(
         write_json(out / "calibration.json", results)
         write_calibration_page(results, model.schema, out / "calibration.html")
     return results
+
+
+def _meeting(galaxies: Galaxies, where: str) -> Galaxies:
+    """Keep the galaxies that meet conditions, in the groups that all of them make."""
+    conditions = parse_conditions(where, "--where")
+    if not conditions:
+        return galaxies
+    names = list(dict.fromkeys(term.column for term in conditions))
+    require_columns(galaxies.columns, names, "the galaxies")
+    galaxies.group_hashes  # noqa: B018  # made before rows go, as training made them
+    return galaxies.where(rows_where(galaxies.select(names), conditions, "the galaxies"))
 
 
 def _with_votes(galaxies: Galaxies, split: str) -> Galaxies:

@@ -102,8 +102,10 @@ def calibrate(
     from hoag.loading import load
 
     loaded = load(model, which=which, device=device)
-    opened = open_held_out(galaxies, loaded.schema, where)
-    results = judge(loaded, opened, out, by=by or (), symmetries=symmetries, seed=seed, store=store)
+    opened = open_held_out(galaxies, loaded.schema)
+    results = judge(
+        loaded, opened, out, by=by or (), where=where, symmetries=symmetries, seed=seed, store=store
+    )
     print(text_of(results))
     print(out / "calibration.html")
 
