@@ -1,6 +1,5 @@
 """hoag predict: columns against closed forms, every format, stopping and going on, bad input."""
 
-import signal
 import subprocess
 import sys
 
@@ -11,11 +10,12 @@ from astropy.io.votable.ucd import check_ucd
 from scipy import stats
 
 import hoag
-from hoag import HoagError, predicting
+from hoag import HoagError, predicting, prediction_parts
 from hoag.catalogue import read_stamp, read_table, write_table
 from hoag.cli_predict import predict as verb
 from hoag.column_labels import labels_of
 from hoag.predicting import predict, predict_to
+from hoag.prediction_choices import own_campaigns
 from hoag.temperatures import Temperatures, write_temperatures
 from hoag.training import train
 
@@ -103,7 +103,7 @@ def test_own_campaign_is_the_one_that_asked(models, voted):
 def test_a_column_says_the_campaign_where_there_are_no_votes(models, voted, simulated):
     silent = voted.without_votes()
     named = np.array(voted.select(["campaign"])["campaign"].to_pylist())
-    np.testing.assert_array_equal(predicting.own_campaigns(silent), named)
+    np.testing.assert_array_equal(own_campaigns(silent), named)
     unlabelled = hoag.open(simulated / "unlabelled.parquet")
     with pytest.raises(HoagError, match="in no campaign .* --campaign all, or one of dr12"):
         predict(models[0], unlabelled)
@@ -172,39 +172,46 @@ def test_own_campaigns_as_arrays_are_null_elsewhere(models, voted, tmp_path):
     np.testing.assert_array_equal(np.array(written["bar-gz2_fraction"].is_valid()), gz2)
 
 
+# Each format in a process of its own, killed in the middle; torch is imported but once.
 KILLED = """
-import os, sys, hoag
-from hoag import predicting
+import os, sys
+from pathlib import Path
+from hoag import loading, prediction_parts, predicting
 from hoag.cli_predict import predict
-predicting.PART = 8
+prediction_parts.PART = 8
 whole = predicting.Prediction.part
 def part(self, start, stop):
-    if start >= 32:
+    if start >= 16:
         os.kill(os.getpid(), 9)
     return whole(self, start, stop)
 predicting.Prediction.part = part
-from pathlib import Path
-predict(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), device="cpu")
+for suffix in sys.argv[3:]:
+    child = os.fork()
+    if child == 0:
+        out = Path(sys.argv[2]).with_name("killed" + suffix)
+        predict(Path(sys.argv[1]), sys.argv[2], out, campaign="gz2", device="cpu")
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == 9
 """
 
 
 def test_a_killed_prediction_goes_on_to_the_same_bytes(
     runs, simulated, tmp_path, monkeypatch, capsys
 ):
-    suffix = ".parquet"
-    galaxies = str(simulated / "pretraining.parquet")
-    out = tmp_path / f"killed{suffix}"
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(runs[0]), galaxies, str(out)], capture_output=True
-    )
-    assert killed.returncode == -signal.SIGKILL
-    parts = sorted((tmp_path / f"killed{suffix}.parts").glob("part-*"))
-    assert len(parts) == 4 and not out.exists()
-    monkeypatch.setattr(predicting, "PART", 8)
-    verb(runs[0], galaxies, out, device="cpu")
-    assert "parts left" in capsys.readouterr().err
-    verb(runs[0], galaxies, tmp_path / f"whole{suffix}", device="cpu")
-    assert out.read_bytes() == (tmp_path / f"whole{suffix}").read_bytes()
+    suffixes = [".parquet", ".csv", ".fits", ".vot"]
+    galaxies = str(tmp_path / "galaxies.parquet")
+    write_table(pq.read_table(simulated / "pretraining.parquet").slice(0, 30), galaxies)
+    command = [sys.executable, "-c", KILLED, str(runs[0]), galaxies, *suffixes]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(prediction_parts, "PART", 8)
+    for suffix in suffixes:
+        out, whole = (tmp_path / f"{name}{suffix}" for name in ("killed", "whole"))
+        assert len(list((tmp_path / f"killed{suffix}.parts").glob("part-*"))) == 2
+        assert not out.exists()
+        verb(runs[0], galaxies, out, campaign="gz2", device="cpu")
+        assert "2 of 4 parts left" in capsys.readouterr().err
+        verb(runs[0], galaxies, whole, campaign="gz2", device="cpu")
+        assert out.read_bytes() == whole.read_bytes()
 
 
 def test_parts_of_another_prediction_are_not_mixed_in(models, voted, tmp_path, monkeypatch):

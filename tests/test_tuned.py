@@ -37,7 +37,7 @@ def test_columns_of_the_galaxies_go_before_the_predictions(rings):
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".fits", ".vot"])
 def test_a_catalogue_in_parts_is_the_table(suffix, rings, tmp_path, monkeypatch):
-    import hoag.predicting as home
+    import hoag.prediction_parts as home
 
     monkeypatch.setattr(home, "PART", 50)
     model = make("early-type", "late-type")

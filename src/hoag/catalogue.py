@@ -263,7 +263,7 @@ def write_parts(
         elif suffix in CSV:
             _write_csv(parts(), temporary, path)
         else:
-            from hoag.fits_writing import write_with_astropy
+            from hoag.astropy_writing import write_with_astropy
 
             write_with_astropy(parts, temporary, str(path), record)
 

@@ -15,7 +15,7 @@ from hoag.files import write_json
 from hoag.galaxies import Galaxies
 from hoag.models import Model
 from hoag.pages import chart, render, write_page
-from hoag.predicting import own_campaigns
+from hoag.prediction_choices import own_campaigns
 from hoag.provenance import full_stamp
 from hoag.simulator.redraw import is_simulated
 from hoag.simulator.surveys import load_surveys

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hoag.catalogue import list_names
 from hoag.checkpoint import weights_hash
 from hoag.column_labels import labelled, with_usual_labels
 from hoag.errors import HoagError
@@ -19,6 +18,8 @@ from hoag.finetuned import Finetuned
 from hoag.galaxies import Galaxies
 from hoag.goal_heads import Goal
 from hoag.models import Model, averaged
+from hoag.prediction_choices import columns_kept, refuse_repeats
+from hoag.prediction_parts import check_suffix, write_prediction
 from hoag.provenance import stamp
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Tuned(Model):
 
 @dataclass(frozen=True)
 class TunedPrediction:
-    """What is predicted of which galaxies: a job of `hoag.predicting.write_prediction`."""
+    """What is predicted of which galaxies: a job of `hoag.prediction_parts.write_prediction`."""
 
     model: Tuned
     galaxies: Galaxies
@@ -161,8 +162,6 @@ def predict_table_to(
     model, galaxies, symmetries, keep
         As in `predict_table`.
     """
-    from hoag.predicting import check_suffix, write_prediction
-
     path = check_suffix(out)
     job = TunedPrediction(model, galaxies, _kept(model, galaxies, keep), symmetries)
     return write_prediction(path, job)
@@ -185,29 +184,11 @@ def predict_learned_to(
 
 
 def _kept(model: Tuned, galaxies: Galaxies, keep: Sequence[str] | None) -> tuple[str, ...]:
-    import pyarrow as pa
-
-    if len(galaxies) == 0:
-        raise HoagError("there are no galaxies to predict for")
-    fields = {field.name: field for field in galaxies.take([0]).table.schema}
-    if keep is None:
-        votes = set(galaxies.schema.columns)
-        odd = (pa.types.is_nested, pa.types.is_binary)
-        names = [n for n, f in fields.items() if n not in votes and not any(o(f.type) for o in odd)]
-    else:
-        for name in keep:
-            if name not in fields:
-                raise HoagError(f"there is no column '{name}' to keep; {list_names(list(fields))}")
-        names = list(keep)
+    kept = columns_kept(galaxies, keep)
     width = len(model.goal.names) * (2 if model.goal.kind == "numbers" else 1)
-    made = {field.name for field, _ in _columns(model.goal, np.zeros((0, width), np.float32))}
-    for name in names:
-        if name in made:
-            raise HoagError(
-                f"the galaxies have a column '{name}' already, which would come twice; choose the "
-                "columns to keep with --keep, e.g. --keep ra --keep dec"
-            )
-    return tuple(dict.fromkeys(["id_str", *names]))
+    made = _columns(model.goal, np.zeros((0, width), np.float32))
+    refuse_repeats(kept, [field.name for field, _ in made])
+    return kept
 
 
 def _columns(goal: Goal, answers: npt.NDArray[np.float32]) -> Iterator[tuple[Any, Any]]:
