@@ -65,8 +65,8 @@ def _around(table: Any, record: dict[str, Any]) -> tuple[bytes, bytes]:
 
 def _rows(table: Any) -> bytes:
     """Give rows as BINARY2 holds them: bits of what is missing, then big-endian columns."""
-    columns, missing = {}, []
-    for name, column in table.columns.items():
+    columns, missing = [], []
+    for column in table.columns.values():
         masked = np.ma.getmaskarray(column)
         missing.append(masked.all(axis=tuple(range(1, masked.ndim))))
         values = np.asarray(column.filled() if np.ma.isMaskedArray(column) else column)
@@ -75,11 +75,10 @@ def _rows(table: Any) -> bytes:
             values = np.char.encode(values, "utf-16-be").astype(f"S{2 * width}")
         elif values.dtype.kind == "b":
             values = np.where(values, b"T", b"F")
-        columns[name] = values
-    flags = np.packbits(np.stack(missing, axis=1), axis=1)
-    kinds = [(n, v.dtype.newbyteorder(">"), v.shape[1:]) for n, v in columns.items()]
-    rows = np.empty(len(table), [("", np.uint8, flags.shape[1:]), *kinds])
-    rows[rows.dtype.names[0]] = flags
-    for name, values in columns.items():
-        rows[name] = values
+        columns.append(values)
+    columns.insert(0, np.packbits(np.stack(missing, axis=1), axis=1))
+    kinds = [(str(n), v.dtype.newbyteorder(">"), v.shape[1:]) for n, v in enumerate(columns)]
+    rows = np.empty(len(table), kinds)
+    for number, values in enumerate(columns):
+        rows[str(number)] = values
     return rows.tobytes()
