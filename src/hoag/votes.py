@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hoag.errors import HoagError
+from hoag.likelihood import Everywhere, WhereVoted, places
 from hoag.posteriors import check_shape, fraction_interval, vote_interval, vote_probabilities
 from hoag.schema import Schema
 
@@ -28,8 +29,6 @@ __all__ = [
     "vote_probabilities",
 ]
 
-_STIRLING_FROM = 8.0
-
 
 def negative_log_likelihood(votes: Tensor, concentration: Tensor, schema: Schema) -> Tensor:
     """Negative log likelihood of the votes for each question (Walmsley+22 Eq. 1).
@@ -38,8 +37,9 @@ def negative_log_likelihood(votes: Tensor, concentration: Tensor, schema: Schema
 
         -log[ N! / prod(k!) * Gamma(A) / Gamma(A + N) * prod(Gamma(a + k) / Gamma(a)) ],
 
-    the multinomial coefficient included. Computed in float32 under any autocast, because bfloat16
-    is wrong by tens of per cent here.
+    the multinomial coefficient included. Computed in float64 under any autocast, because bfloat16
+    is wrong by tens of per cent here and float32 loses its digits as concentrations grow; see
+    `hoag.likelihood`. The gradient by the concentrations has no further derivative.
 
     Parameters
     ----------
@@ -62,19 +62,12 @@ def negative_log_likelihood(votes: Tensor, concentration: Tensor, schema: Schema
         If a shape does not fit the schema.
     """
     _check_shapes(votes, concentration, schema)
-    device_type = concentration.device.type
-    with torch.autocast(device_type, enabled=False):
-        dtype = torch.promote_types(concentration.dtype, torch.float32)
-        counts, alpha = votes.to(dtype), concentration.to(dtype)
-        totals = _per_question(counts, schema)
-        was_asked = totals != 0
-        # Unasked questions get a harmless constant, so that nothing odd predicted for them, not
-        # even an infinity, reaches the sum or its gradient.
-        alpha = torch.where(_per_answer(was_asked, schema), alpha, torch.ones_like(alpha))
-        answers = _log_rising(alpha, counts) - torch.lgamma(counts + 1)
-        whole = _log_rising(_per_question(alpha, schema), totals) - torch.lgamma(totals + 1)
-        nll = whole - _per_question(answers, schema)
-        return torch.where(was_asked, nll, torch.zeros_like(nll))
+    device = concentration.device
+    if device.type == "cuda":
+        nll: Tensor = Everywhere.apply(votes, concentration, schema)
+    else:  # also for Apple's MPS, which has no float64
+        nll = WhereVoted.apply(votes.cpu(), concentration.cpu(), schema).to(device)
+    return nll
 
 
 def asked(votes: Tensor, schema: Schema) -> Tensor:
@@ -187,47 +180,10 @@ def probability_asked(concentration: Tensor, schema: Schema) -> Tensor:
     return asked_with
 
 
-def _log_rising(alpha: Tensor, count: Tensor) -> Tensor:
-    # log[Gamma(alpha + count) / Gamma(alpha)]. The difference of two lgammas loses its digits in
-    # float32 as alpha grows, so from _STIRLING_FROM on the leading terms are cancelled by hand.
-    # Both branches get arguments that are safe for them: where() passes NaN gradients through.
-    large = alpha >= _STIRLING_FROM
-    small_alpha = torch.where(large, torch.ones_like(alpha), alpha)
-    exact = torch.lgamma(small_alpha + count) - torch.lgamma(small_alpha)
-    big = alpha.clamp(min=_STIRLING_FROM)
-    end = big + count
-    stirling = (
-        (big - 0.5) * torch.log1p(count / big)
-        + count * (torch.log(end) - 1)
-        + (_stirling_tail(end) - _stirling_tail(big))
-    )
-    return torch.where(large, stirling, exact)
-
-
-def _stirling_tail(x: Tensor) -> Tensor:
-    # Enough terms for float64 accuracy of about 1e-13 from x = 8 on.
-    y = 1 / (x * x)
-    return (1 / 12 - y * (1 / 360 - y * (1 / 1260 - y * (1 / 1680 - y * (1 / 1188))))) / x
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)  # kept for later calls, which may need gradients
-def _slots(schema: Schema, device: str) -> tuple[Tensor, Tensor]:
-    # The answers of each question side by side, (questions, most answers), padded with the index
-    # one past the last answer; and the question of each answer. Sums over gathered slots have a
-    # fixed order on every device, which scattered additions have not.
-    width = max(len(question.answers) for question in schema.questions)
-    slots = np.full((len(schema.questions), width), len(schema.columns))
-    for row, question in zip(slots, schema.questions, strict=True):
-        row[: len(question.answers)] = range(question.start, question.stop)
-    index = schema.question_index.copy()
-    return torch.tensor(slots, device=device), torch.tensor(index, device=device)
-
-
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
 def _tree(schema: Schema, device: str) -> tuple[Tensor, int]:
-    # Columns of each question's parent answers, padded like _slots; and the depth of the tree.
+    # Columns of each question's parent answers, padded like `Places.slots`; the tree's depth.
     column = {name: n for n, name in enumerate(schema.columns)}
     parents = [[column[name] for name in question.asked_after] for question in schema.questions]
     table = np.full((len(parents), max(1, *map(len, parents))), len(column))
@@ -244,13 +200,14 @@ def _tree(schema: Schema, device: str) -> tuple[Tensor, int]:
 
 
 def _per_question(values: Tensor, schema: Schema) -> Tensor:
-    slots, _ = _slots(schema, str(values.device))
+    # Sums over gathered slots have a fixed order on every device, which scattered ones have not.
+    slots = places(schema, str(values.device)).slots
     gathered = pad(values, (0, 1)).index_select(1, slots.flatten())
     return gathered.view(len(values), *slots.shape).sum(dim=2)
 
 
 def _per_answer(values: Tensor, schema: Schema) -> Tensor:
-    return values.index_select(1, _slots(schema, str(values.device))[1])
+    return values.index_select(1, places(schema, str(values.device)).question)
 
 
 def _check_shapes(votes: Tensor, concentration: Tensor, schema: Schema) -> None:
