@@ -58,7 +58,7 @@ class WhereVoted(torch.autograd.Function):
         return nll.view(batch, questions)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
         """Give the gradient by the concentrations, (batch, answers)."""
         voted, of_pair, pair, siblings, derivative = ctx.saved_tensors
@@ -94,7 +94,7 @@ class Everywhere(torch.autograd.Function):
         return nll.to(torch.promote_types(concentration.dtype, torch.float32))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
         """Give the gradient by the concentrations, (batch, answers)."""
         slope, question = ctx.saved_tensors
