@@ -7,6 +7,7 @@ Each part has what made it: command, commit, machine and time, as hoag stamps it
 
 import csv
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hoag.catalogue import read_stamp, read_table
 from hoag.embedding import read_embeddings, stamp_of
 from hoag.files import read_json, write_json
 from hoag.goal_heads import Goal
+from hoag.provenance import machine
 from hoag.roles import load_pretraining, read_roles
 from hoag.splits import split_names
 
@@ -90,15 +92,44 @@ def calibration(out: Path, source: str) -> Part:
         "data": results["data"],
         "all": results["all"],
         "questions": questions,
+        "in_goal": sum(0.85 <= question["after"] <= 0.95 for question in questions),
     }
 
 
 def predictions(out: Path) -> Part:
-    """The catalogue of predicted votes, by its own record."""
-    table = read_table(out / "votes.fits")
-    stamp = read_stamp(table)
-    assert stamp is not None
-    return {"rows": len(table), "columns": table.num_columns, "made_by": made_by(stamp)}
+    """The catalogue of predicted votes, and how far its fractions are off on held-out galaxies."""
+    path = out / "votes.fits"
+    answer = "smooth-or-featured-gz2_featured-or-disk"
+    table, votes = read_table(path), read_table(out / "featured.csv")
+    stamp = {
+        **(read_stamp(table) or {}), "command": _command(out, path), "machine": machine(),
+        "time": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    true = dict(
+        zip(votes["id_str"].to_pylist(), votes["featured or disk"].to_pylist(), strict=True)
+    )
+    ids, source = np.array(table["id_str"].to_pylist()), np.array(table["source"].to_pylist())
+    expected = np.asarray(table[f"{answer}_fraction"])
+    tested, featured = split_names(list(ids)) == "test", {}
+    for name in ("hart16", "kaggle"):
+        rows = tested & (source == name)
+        seen = np.array([true[each] for each in ids[rows]])
+        off = expected[rows] - seen
+        featured[name] = {
+            "galaxies": int(rows.sum()), "seen": seen.mean(), "expected": expected[rows].mean(),
+            "off": off.mean(), "error": off.std() / np.sqrt(rows.sum()), "rms": off.std(),
+            "correlation": np.corrcoef(expected[rows], seen)[0, 1],
+        }  # fmt: skip
+    return {
+        "rows": len(table), "columns": table.num_columns, "featured": featured,
+        "made_by": made_by(stamp),
+    }  # fmt: skip
+
+
+def _command(out: Path, made: Path) -> str:
+    """The command that made a file, as the script kept it."""
+    kept = dict(line.split("\t", 1) for line in (out / "commands.tsv").read_text().splitlines())
+    return kept[str(made)]
 
 
 def classes(out: Path) -> Part:

@@ -13,21 +13,25 @@ out=${2:-runs-local/real-galaxies}
 [ -d "$shared" ] || { echo "$shared: no such folder of galaxies" >&2; exit 2; }
 export OMP_NUM_THREADS=${THREADS:-2}
 
-# unless FILE COMMAND...: run the command if FILE is not there yet.
-unless() {
+# run MADE COMMAND...: say a command, run it, and keep it beside what it made.
+run() {
   local made=$1
   shift
-  [ -e "$made" ] || { echo "+ $*" >&2; "$@"; }
+  echo "+ $*" >&2
+  "$@"
+  printf '%s\t%s\n' "$made" "$*" >> "$out/commands.tsv"
 }
+
+# unless MADE COMMAND...: run the command if what it makes is not there yet.
+unless() { [ -e "$1" ] || run "$@"; }
 
 # trained RUN COMMAND...: run a command that trains until its run says that it has ended.
 trained() {
-  local run=$1 resume=()
+  local folder=$1 resume=()
   shift
-  grep -qs '"finished": true' "$run/run.json" && return
-  [ ! -e "$run/run.json" ] || resume=(--resume)
-  echo "+ $*" >&2
-  "$@" --out "$run" ${resume[@]+"${resume[@]}"}
+  grep -qs '"finished": true' "$folder/run.json" && return
+  [ ! -e "$folder/run.json" ] || resume=(--resume)
+  run "$folder" "$@" --out "$folder" ${resume[@]+"${resume[@]}"}
 }
 
 # The tables, with the roles that keep every tested galaxy out of training.

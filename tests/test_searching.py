@@ -79,7 +79,7 @@ def test_large_table_is_mapped_from_a_copy_that_follows_it(tmp_path, monkeypatch
     assert len(open_vectors(path)) == 600
 
 
-def test_mean_of_examples_less_half_the_counterexamples():
+def test_mean_of_examples_less_half_the_counterexamples(capsys):
     table, _ = embeddings()
     vectors = open_vectors(table)
     unit = units(vectors.take(np.arange(len(vectors))))
@@ -90,6 +90,12 @@ def test_mean_of_examples_less_half_the_counterexamples():
     assert found.ids == [f"g{row:04d}" for row in np.argsort(-cosines, kind="stable")[:5]]
     told = pa.table({"id_str": ["g0001", "g0002", "g0003"], "label": ["yes", "yes", "no"]})
     assert hoag.search(table, examples=told, top=5).ids == found.ids
+    capsys.readouterr()
+    ring = told.rename_columns(["id_str", "ring"])
+    assert hoag.search(table, examples=ring, label="ring", top=5).ids == found.ids
+    assert capsys.readouterr().err == ""
+    assert hoag.search(table, examples=ring, top=5).examples == ("g0001", "g0002", "g0003")
+    assert "column 'ring' would say which are, if you name it" in capsys.readouterr().err
 
 
 def test_condition_on_the_catalogue_and_its_columns():

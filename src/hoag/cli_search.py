@@ -10,9 +10,10 @@ Many = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())
 
 def search(
     embeddings: Path, /, *, id: Many = None, image: Path | None = None,  # noqa: A002
-    model: Path | None = None, examples: Path | None = None, negatives: Path | None = None,
-    where: str | None = None, catalogue: Path | None = None, galaxies: str | None = None,
-    top: int = 200, approximate: bool | None = None, key: str = "id_str", out: Path | None = None,
+    model: Path | None = None, examples: Path | None = None, label: str | None = None,
+    negatives: Path | None = None, where: str | None = None, catalogue: Path | None = None,
+    galaxies: str | None = None, top: int = 200, approximate: bool | None = None,
+    key: str = "id_str", out: Path | None = None,
 ) -> None:  # fmt: skip
     """Find the galaxies most like some that you have.
 
@@ -31,6 +32,8 @@ def search(
         The run that made the embeddings; another is refused.
     examples
         Table of ids; with a column `label` of yes and no, those labelled no are counterexamples.
+    label
+        Column of yes and no in EXAMPLES, if it has another name.
     negatives
         Table of ids of what is not looked for.
     where
@@ -55,9 +58,9 @@ def search(
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         suffix_of(out)
     found = look(
-        embeddings, id, image=image, model=model, examples=examples, negatives=negatives,
-        where=where, catalogue=catalogue, galaxies=galaxies, top=top, approximate=approximate,
-        key=key,
+        embeddings, id, image=image, model=model, examples=examples, label=label,
+        negatives=negatives, where=where, catalogue=catalogue, galaxies=galaxies, top=top,
+        approximate=approximate, key=key,
     )  # fmt: skip
     if out is not None:
         print(found.write(out))

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from hoag.console import say
 from hoag.errors import HoagError
-from hoag.sought import GivenLabels, Sought, read_sought
+from hoag.sought import NO, YES, GivenLabels, Sought, label_text, read_sought
 
 
 def read_examples(
@@ -17,12 +18,13 @@ def read_examples(
     examples: GivenLabels | None,
     negatives: GivenLabels | Sequence[str] | None,
     key: str,
+    label: str | None = None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ids to be like and ids to be unlike."""
+    """Ids to be like and ids to be unlike; `label` names the examples' column of yes and no."""
     like = [id] if isinstance(id, str) else list(id or ())
     unlike: list[str] = []
     if examples is not None:
-        told = _told(examples, key)
+        told = _told(examples, key, label)
         like += [name for name, value in zip(told.ids, told.values, strict=True) if value]
         unlike += [name for name, value in zip(told.ids, told.values, strict=True) if not value]
         if not any(told.values):
@@ -37,8 +39,8 @@ def read_examples(
     return tuple(dict.fromkeys(like)), tuple(dict.fromkeys(unlike))
 
 
-def _told(examples: GivenLabels, key: str) -> Sought:
-    """Read examples: with a column `label`, yes or no; without, all yes."""
+def _told(examples: GivenLabels, key: str, label: str | None) -> Sought:
+    """Read examples: with a column `label`, or one that is named, yes or no; without, all yes."""
     from collections.abc import Mapping
 
     from hoag.catalogue import read_table
@@ -46,9 +48,15 @@ def _told(examples: GivenLabels, key: str) -> Sought:
     if isinstance(examples, Mapping):
         return read_sought(examples, kind="yes or no")
     table = read_table(examples, text=(key,)) if isinstance(examples, str | Path) else examples
-    if "label" in table.column_names:
-        return read_sought(table, label="label", key=key, kind="yes or no")
+    chosen = label or ("label" if "label" in table.column_names else None)
+    if chosen is not None:
+        return read_sought(table, label=chosen, key=key, kind="yes or no")
     ids = _only_ids(examples, key)
+    for name in table.column_names:
+        said = {label_text(v).lower() for v in table[name].to_pylist() if v is not None}
+        if name != key and said & {*NO} and said <= {*YES, *NO}:
+            say(f"{_name(examples)}: all {len(ids)} are examples; column '{name}' would say which "
+                "are, if you name it with --label (label=)")  # fmt: skip
     return Sought(tuple(ids), "yes or no", np.ones(len(ids), np.int64), ("no", "yes"), "label")
 
 

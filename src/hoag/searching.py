@@ -123,6 +123,7 @@ def search(
     image: str | Path | None = None,
     model: str | Path | Model | None = None,
     examples: GivenLabels | None = None,
+    label: str | None = None,
     negatives: GivenLabels | Sequence[str] | None = None,
     where: str | None = None,
     catalogue: str | Path | pa.Table | None = None,
@@ -149,6 +150,8 @@ def search(
         What embedded the galaxies: a run's folder, or a loaded model. Another model is refused.
     examples
         Table of ids, all of them examples; or with a column ``label`` of yes and no.
+    label
+        Name of that column, if another.
     negatives
         Table of ids, or ids, of what is not looked for.
     where
@@ -174,7 +177,7 @@ def search(
         raise HoagError(f"top = {top}: at least 1 galaxy must be asked for")
     vectors = open_vectors(embeddings)
     store = None if galaxies is None else opened(galaxies)
-    positive, negative = read_examples(id, examples, negatives, key)
+    positive, negative = read_examples(id, examples, negatives, key, label)
     rows, less = vectors.require(positive), vectors.require(negative)
     parts = [units(vectors.take(rows))]
     if image is not None:
