@@ -1,14 +1,15 @@
 """Score a linear probe on the very labels that `hoag finetune` learns from and is tested on.
 
-python runs/probe_classes.py EMBEDDINGS LABELS OUT
+python runs/probe_classes.py MODEL GALAXIES LABELS OUT
 """
 
 import sys
 
 import numpy as np
 
+import hoag
 from hoag.catalogue import read_table
-from hoag.embedding import ids_of, read_embeddings, vectors
+from hoag.embedding import vectors
 from hoag.files import write_json
 from hoag.linear import fit_linear
 from hoag.provenance import full_stamp
@@ -16,11 +17,12 @@ from hoag.splits import split_names
 
 
 def main() -> None:
-    embeddings, labels, out = sys.argv[1:]
-    table, told = read_embeddings(embeddings), read_table(labels)
-    rows = {name: row for row, name in enumerate(ids_of(table))}
+    folder, galaxies, labels, out = sys.argv[1:]
+    model, told = hoag.load(folder, device="cpu"), read_table(labels)
+    opened = hoag.open(galaxies, schema=model.schema)
+    rows = {name: row for row, name in enumerate(opened.ids)}
     ids = told["id_str"].to_pylist()
-    features = vectors(table)[[rows[name] for name in ids]]
+    features = vectors(model.embed(opened.take(np.array([rows[name] for name in ids]))))
     classes, numbers = np.unique(told["coarse_class"].to_pylist(), return_inverse=True)
     tested = split_names(ids) == "test"
     fitted = fit_linear(features[~tested], numbers[~tested], len(classes))

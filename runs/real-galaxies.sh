@@ -98,14 +98,12 @@ for draw in $(seq 0 9); do
 done
 
 # (e) Five classes: finetuned, a linear probe, and from random weights; then the export.
-unless "$out/gz2-unlabelled.parquet" hoag embed "$model" "$galaxies/gz2-unlabelled.parquet" \
-  --out "$out/gz2-unlabelled.parquet"
 for labels in 200 2000; do
   table=$out/labels/classes-$labels.csv
   drawn "$table" "$galaxies/gz2-unlabelled.parquet" coarse_class --labels "$labels" \
     --learn-below 0.8 --tested 3000
-  unless "$out/classes/probe-$labels.json" python runs/probe_classes.py \
-    "$out/gz2-unlabelled.parquet" "$table" "$out/classes/probe-$labels.json"
+  unless "$out/classes/probe-$labels.json" python runs/probe_classes.py "$model" \
+    "$galaxies/gz2-unlabelled.parquet" "$table" "$out/classes/probe-$labels.json"
   # 15 passes of the 2,000 labels, where 40 are usual: the wait is not worth it here.
   pace=(training.workers=0)
   [ "$labels" -lt 2000 ] || pace+=(training.steps=400)
