@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoag import HoagError, load_schema
+from hoag.answers import may_be_answer, may_be_predicted
 from hoag.catalogue import column_names, read_stamp, read_table, votes_from_table, write_table
+from hoag.prediction_tables import Columns
 
 GZ2 = load_schema("gz2")
 FORMATS = [".parquet", ".csv", ".fits", ".vot"]
@@ -237,3 +239,14 @@ def test_derived_and_foreign_columns_are_passed_over():
     ]  # fmt: skip
     votes = votes_from_table(pa.table({name: [0.3] for name in names}), GZ2)
     assert votes.shape == (1, len(GZ2.columns)) and not votes.any()
+
+
+@pytest.mark.parametrize("arrays", [False, True])
+def test_predictions_are_no_votes(arrays):
+    """All that `hoag predict` writes is passed over, whatever its numbers, and is no answer."""
+    named = [field.name for field in Columns(GZ2, 0.9, 40, arrays).fields()]
+    votes = votes_from_table(pa.table({name: [7] for name in named}), GZ2)
+    assert not votes.any() and not any(may_be_answer(name) for name in named)
+    assert all(may_be_predicted(name) for name in named)
+    answers = load_schema("gz-evo").columns
+    assert all(may_be_answer(name) and not may_be_predicted(name) for name in answers)

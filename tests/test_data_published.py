@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from hoag import HoagError
+from hoag.catalogue import write_table
 from hoag.data.column_maps import load_map
 from hoag.data.published import open_votes, read_votes
+from hoag.data.table_parts import open_table
 from hoag.schema import load_schema
 from tests.conftest import SHARED
 from tests.published_tables import (
@@ -70,6 +72,17 @@ def test_fits_may_have_underscores_for_hyphens_and_capitals(tmp_path: Path) -> N
     check(write(columns, tmp_path / "hart.fits"), "gz2")
     columns = {n.replace("-", "_"): v for n, v in published("dr5").items()}
     check(write(columns, tmp_path / "decals.fits"), "dr5")
+
+
+def test_hoags_own_fits_is_read_under_the_schemas_names(tmp_path: Path) -> None:
+    """Another column takes the name that FITS would give: only the description tells the two."""
+    columns = own_table("gz2") | {"bar_gz2_yes": np.full(5, 9), "my-note": ["a"] * 5}
+    path = tmp_path / "own.fits"
+    write_table(pa.table(columns), path)
+    assert set(open_table(path).names) == set(columns)
+    table, _ = read_votes(path, "gz2")
+    assert table["bar-gz2_yes"].to_pylist() == columns["bar-gz2_yes"].tolist()
+    assert table["my-note"].to_pylist() == ["a"] * 5
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".fits", ".parquet"])

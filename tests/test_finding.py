@@ -8,7 +8,7 @@ import pytest
 from scipy.special import logit
 
 import hoag
-from hoag.catalogue import read_table
+from hoag.catalogue import read_table, write_table
 from hoag.cli_search import find as verb
 from hoag.embedding import make_table, write_embeddings
 from hoag.errors import HoagError
@@ -16,6 +16,7 @@ from hoag.held_out_scores import fit_probe
 from hoag.more_labels import power_laws
 from hoag.opening_vectors import open_vectors
 from hoag.ranking_odds import Population, fit_odds
+from hoag.same_object import class_of_objects, weights_of
 from hoag.sought import read_sought
 
 
@@ -290,3 +291,66 @@ def test_page_shows_galaxies(tmp_path, galaxies):
     assert found._repr_html_().count("<img") == 24
     assert found.plot().axes
     assert "No prior was given" in found.about["notes"][0]
+
+
+def twins(objects=60, images=2):
+    """Vectors that say nothing of the labels, each galaxy under several ids at one place."""
+    rng = np.random.default_rng(4)
+    numbers = np.repeat(rng.normal(size=(objects, 100)), images, axis=0)
+    yes = np.repeat(rng.permutation(objects) % 2 == 0, images)
+    ids = [f"t{n:04d}" for n in rng.permutation(len(yes))]
+    ra = np.repeat(np.linspace(0, 300, objects), images) + rng.normal(0, 1e-4, len(yes))
+    places = pa.table({"id_str": ids, "ra": ra, "dec": np.zeros(len(yes))})
+    labels = pa.table({"id_str": ids, "label": np.where(yes, "yes", "no")})
+    return make_table(ids, numbers), labels, places, yes
+
+
+@pytest.fixture(scope="module")
+def apart():
+    """What is found where nobody says which images are of one object."""
+    vectors, labels, _, _ = twins()
+    return hoag.find(vectors, labels, suggest=0).aims[0]
+
+
+@pytest.mark.parametrize("told_by", ["catalogue", "embeddings", "galaxies"])
+def test_images_of_one_object_do_not_vouch_for_each_other(told_by, tmp_path, apart):
+    vectors, labels, places, _ = twins()
+    given = {}
+    if told_by == "catalogue":
+        given["catalogue"] = places
+    elif told_by == "embeddings":
+        vectors = vectors.append_column("ra", places["ra"]).append_column("dec", places["dec"])
+    else:
+        path = tmp_path / "g.parquet"
+        write_table(places.append_column("image", pa.nulls(len(places), pa.binary())), path)
+        given["galaxies"] = hoag.open(path)
+    together = hoag.find(vectors, labels, suggest=0, **given).aims[0]
+    # Unknown to be twins, they seem to prove a good ranking; held out together, nothing is left.
+    assert apart.auc > 0.95 and apart.expected.purity[0, 1] > 0.8
+    assert abs(together.auc - 0.5) < 0.2 and together.expected.purity[0, 1] < 0.6
+    width = [np.ptp(aim.prior_interval) for aim in (apart, together)]
+    assert width[1] > 1.3 * width[0]  # half as many labels, which say less too
+
+
+def test_numbers_of_twins_are_held_out_together():
+    vectors, labels, places, _ = twins()
+    values = np.repeat(np.random.default_rng(1).normal(size=60), 2)
+    told = pa.table({"id_str": labels["id_str"], "label": values})
+    found = [
+        hoag.find(vectors, told, kind="numbers", suggest=0, catalogue=known).aims[0].scatter["rms"]
+        for known in (None, places)
+    ]
+    assert found[0] < 0.5 * values.std() < 0.9 * values.std() < found[1]
+
+
+def test_labels_of_one_object_alone_are_refused():
+    vectors, labels, places, yes = twins(images=3)
+    one = np.flatnonzero(yes)[:3].tolist() + np.flatnonzero(~yes)[:30].tolist()
+    with pytest.raises(HoagError, match="3 labels of one class are all images of one sky object"):
+        hoag.find(vectors, labels.take(one), catalogue=places)
+
+
+def test_an_object_of_both_classes_counts_for_the_rarer():
+    objects, yes = np.array([0, 0, 1, 2, 2, 3]), np.array([True, False, False, False, False, True])
+    np.testing.assert_array_equal(class_of_objects(objects, yes), [True, False, False, True])
+    np.testing.assert_allclose(weights_of(objects), [0.5, 0.5, 1, 0.5, 0.5, 1])

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 LARGEST = 1_000_000  # votes: beyond any campaign, so a sign of another column or unit
 
-# Columns the public tables derive from answers: no votes, so they are passed over.
-_DERIVED = ("total", "fraction", "count", "weight", "flag", "debiased", "total-votes")
+# What `hoag predict` says of each answer, and of each question: BEFORE_fraction, BEFORE_asked.
+PREDICTED_OF_ANSWERS = ("fraction", "fraction_low", "fraction_high", "votes_low", "votes_high")
+PREDICTED_OF_QUESTIONS = ("asked", "entropy")
+# Columns that public tables and predictions derive from answers: no votes, so they are passed over.
+_DERIVED = (
+    *PREDICTED_OF_ANSWERS, *PREDICTED_OF_QUESTIONS,
+    "total", "count", "weight", "flag", "debiased", "total-votes",
+)  # fmt: skip
 
 
 def votes_from_table(
@@ -104,7 +110,19 @@ def main_campaign(votes: npt.NDArray[np.int32], schema: Schema) -> npt.NDArray[n
 
 def may_be_answer(name: str) -> bool:
     """Tell whether a column may be an answer of some schema: question-campaign_answer."""
-    return "_" in name.partition("-")[2] and name.rpartition("_")[2] not in _DERIVED
+    return "_" in name.partition("-")[2] and _derived_from(name) is None
+
+
+def may_be_predicted(name: str) -> bool:
+    """Tell whether a column may be one of `hoag predict`: an answer or question, and what of it."""
+    ends = tuple(f"_{last}" for last in (*PREDICTED_OF_ANSWERS, *PREDICTED_OF_QUESTIONS))
+    return "_" in name.partition("-")[2] and name.endswith(ends)
+
+
+def _derived_from(name: str) -> str | None:
+    """Answer or question that a column is derived from, by its last words; None if it is not."""
+    stems = (name[: -len(last) - 1] for last in _DERIVED if name.endswith(f"_{last}"))
+    return min(stems, key=len, default=None)
 
 
 def _numbers(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any] | None:
@@ -152,7 +170,7 @@ def refuse_near_misses(names: set[str], schema: Schema, where: str) -> None:
     known = answers | set(load_schema("gz-evo").columns)
     questions = tuple(question.name + "_" for question in schema.questions)
     for name in sorted(names - known):
-        if "-" not in name or _is_derived(name, known):
+        if "-" not in name or _is_derived_from(name, known):
             continue
         near = difflib.get_close_matches(name.lower(), answers, n=1, cutoff=0.92)
         if near or name.startswith(questions):
@@ -163,9 +181,8 @@ def refuse_near_misses(names: set[str], schema: Schema, where: str) -> None:
             )
 
 
-def _is_derived(name: str, known: set[str]) -> bool:
-    stem, _, last = name.rpartition("_")
-    question = stem + "_"
-    return last in _DERIVED and (
-        stem in known or any(column.startswith(question) for column in known)
+def _is_derived_from(name: str, known: set[str]) -> bool:
+    stem = _derived_from(name)
+    return stem is not None and (
+        stem in known or any(column.startswith(f"{stem}_") for column in known)
     )

@@ -140,7 +140,8 @@ def find(
     want
         Suggest those in doubt, those unlike all labelled, or the highest ranked.
     catalogue
-        Table joined by id; its columns go into the result.
+        Table joined by id; its columns go into the result. Images of one sky object, by its
+        columns group or ra and dec (or those of GALAXIES or EMBEDDINGS), count as one label.
     galaxies
         Where the pictures are: a table of galaxies, or a folder of them.
     key

@@ -99,6 +99,16 @@ def name_and_description(safe: str, description: str) -> tuple[str, str]:
     return safe, description
 
 
+def names_and_descriptions(
+    safe: Sequence[str], descriptions: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Read back the columns of a table; as they stand, where two would get one name by chance."""
+    pairs = list(zip(safe, descriptions, strict=True))
+    read = [name_and_description(*pair) for pair in pairs]
+    names = [name for name, _ in read]
+    return read if len(set(names)) == len(names) else pairs
+
+
 def _safe(name: str) -> str:
     safe = _ODD.sub("_", name)
     return f"_{safe}" if not safe or safe[0].isdigit() else safe

@@ -22,6 +22,7 @@ from hoag.more_labels import learn_classes
 from hoag.numbers_found import fit_numbers, learning_of
 from hoag.opening_vectors import open_vectors
 from hoag.ranking_odds import Odds, Population, fit_odds
+from hoag.same_object import objects_of, weights_of
 from hoag.sought import GivenLabels, Kind, Sought, read_sought
 from hoag.thumbnails import GivenGalaxies, opened
 
@@ -62,7 +63,9 @@ def find(
 
     A linear probe (`hoag.linear`, ridge for numbers) is fitted to the labelled galaxies' vectors;
     their own scores are out of fold, so that labelled galaxies stand in the ranking as if nobody
-    had looked at them. Probabilities, purity and completeness: see `hoag.ranking_odds`.
+    had looked at them. Images of one sky object, which columns `group` or `ra` and `dec` of the
+    galaxies, the catalogue or the embeddings tell, are held out together and count as one label.
+    Probabilities, purity and completeness: see `hoag.ranking_odds`.
 
     Parameters
     ----------
@@ -113,10 +116,11 @@ def find(
     priors = checked_priors(prior, told)
     joined = None if catalogue is None else read_catalogue(catalogue, key)
     store = None if galaxies is None else opened(galaxies)
+    objects = objects_of(told.ids, [store, joined, embeddings])
     ranking = (
-        _rank_numbers(vectors, told, rows, seed)
+        _rank_numbers(vectors, told, rows, objects, seed)
         if told.kind == "numbers"
-        else _rank_classes(vectors, told, rows, priors, seed)
+        else _rank_classes(vectors, told, rows, objects, priors, seed)
     )
     table = _table(vectors, told, rows, ranking, joined)
     chosen = _suggested(vectors, ranking, rows, suggest, want, seed)
@@ -146,14 +150,15 @@ def _apply(vectors: Vectors, weights: Floats, intercepts: Floats) -> NDArray[np.
 
 
 def _rank_classes(
-    vectors: Vectors, told: Sought, rows: Ints, priors: Mapping[str, float], seed: int
-) -> _Ranking:
+    vectors: Vectors, told: Sought, rows: Ints, objects: Ints, priors: Mapping[str, float],
+    seed: int,
+) -> _Ranking:  # fmt: skip
     """Rank by each class against the rest."""
     features = vectors.take(rows).astype(np.float64)
     sample = vectors.take(vectors.sample(_SAMPLE, seed))
     names = aims_of(told)
     truths = [told.values == told.classes.index(name) for name in names]
-    probes = [fit_probe(features, yes, sample, seed) for yes in truths]
+    probes = [fit_probe(features, yes, sample, seed, objects) for yes in truths]
     scores = _apply(
         vectors,
         np.stack([probe.weights for probe in probes], axis=1),
@@ -164,11 +169,11 @@ def _rank_classes(
     for number, (name, yes, probe) in enumerate(zip(names, truths, probes, strict=True)):
         scores[rows, number] = probe.held_out.mean(axis=0)
         population = Population.of(scores[:, number])
-        odds = fit_odds(probe.held_out, yes, population, priors.get(name))
+        odds = fit_odds(probe.held_out, yes, population, priors.get(name), weights_of(objects))
         chance = odds.probabilities(scores[:, number])
         chances.append(chance)
         auc = area_under_curve(probe.held_out, yes)
-        learning = learn_classes(told.ids, features, yes, seed)
+        learning = learn_classes(told.ids, features, yes, seed, objects)
         aims.append(_aim(shown[number], odds, chance, chance[rows], yes, auc, learning, seed))
     return _joined_classes(names, np.stack(chances, axis=1), scores, tuple(aims))
 
@@ -202,9 +207,9 @@ def _joined_classes(
     return _Ranking(columns, order, ordered[:, -2] - ordered[:, -1], aims)
 
 
-def _rank_numbers(vectors: Vectors, told: Sought, rows: Ints, seed: int) -> _Ranking:
+def _rank_numbers(vectors: Vectors, told: Sought, rows: Ints, objects: Ints, seed: int) -> _Ranking:
     features = vectors.take(rows).astype(np.float64)
-    probe = fit_numbers(features, told.values, seed)
+    probe = fit_numbers(features, told.values, seed, objects)
     value = _apply(vectors, probe.weights[:, None], np.array([probe.intercept]))[:, 0]
     value = value.astype(np.float64)
     value[rows] = probe.held_out
@@ -214,7 +219,7 @@ def _rank_numbers(vectors: Vectors, told: Sought, rows: Ints, seed: int) -> _Ran
         doubt[start : start + len(block)] = ((numbers @ probe.spread) * numbers).sum(axis=1)
     aim = Aim.of_numbers(
         told.column, len(vectors), probe.scatter(told.values),
-        learning_of(features, told.values, seed), probe.held_out, told.values,
+        learning_of(features, told.values, seed, objects), probe.held_out, told.values,
     )  # fmt: skip
     columns: dict[str, Any] = {
         "value": value,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hoag.column_labels import labelled, name_and_description
+from hoag.column_labels import labelled, names_and_descriptions
 from hoag.errors import HoagError
 
 if TYPE_CHECKING:
@@ -26,14 +26,12 @@ def read_with_astropy(path: Path) -> pa.Table:
         warnings.simplefilter("ignore")  # about units and names that other programs wrote
         table, record, labels = _read_fits(path) if is_fits else _read_votable(path)
     arrays, fields = [], []
-    for safe in table.colnames:
-        own = labels.get(safe, {})
-        name, own["description"] = name_and_description(safe, own.get("description", ""))
+    given = [labels.get(safe, {}).get("description", "") for safe in table.colnames]
+    read = names_and_descriptions(table.colnames, given)
+    for safe, (name, description) in zip(table.colnames, read, strict=True):
+        own = labels.get(safe, {}) | {"description": description}
         arrays.append(_to_arrow(table[safe]))
         fields.append(labelled(name, arrays[-1].type, **own))
-    names = [field.name for field in fields]
-    if len(set(names)) < len(names):  # the descriptions of another program, alike by chance
-        fields = [field.with_name(name) for field, name in zip(fields, table.colnames, strict=True)]
     metadata = {b"hoag": record.encode()} if record else None
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata))
 

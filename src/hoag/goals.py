@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hoag.answers import may_be_answer, votes_from_table
+from hoag.answers import may_be_answer, may_be_predicted, votes_from_table
 from hoag.catalogue import list_names, read_table, require_columns
 from hoag.console import say
 from hoag.embedding import ID
@@ -80,7 +80,7 @@ def read_goal(
         raise HoagError("votes need the questions that were asked: --kind votes --schema MY.toml")
     if schema is not None:
         return _votes(labels, galaxies, key, schema, where)
-    given = _own_table(galaxies, columns, key) if labels is None else _table(labels, key)
+    given = _own_table(galaxies, columns, key) if labels is None else _table(labels, key, columns)
     chosen = list(columns) or [labels_column(given, where, None, key)[2]]
     read = {}
     for name in chosen:
@@ -104,14 +104,18 @@ def _own_table(galaxies: Galaxies, columns: Sequence[str], key: str) -> pa.Table
     return _without_others(galaxies.table)
 
 
-def _table(labels: GivenLabels, key: str) -> GivenLabels:
+def _table(labels: GivenLabels, key: str, named: Sequence[str]) -> GivenLabels:
     """Read a file once; leave out what is never a label, so that the one column is found."""
     table = read_table(labels, text=(key,)) if isinstance(labels, str | Path) else labels
-    return table if isinstance(table, Mapping) else _without_others(table)
+    return table if isinstance(table, Mapping) else _without_others(table, named)
 
 
-def _without_others(table: pa.Table) -> pa.Table:
-    dropped = [n for n in table.column_names if n in _NO_LABELS or may_be_answer(n)]
+def _without_others(table: pa.Table, named: Sequence[str] = ()) -> pa.Table:
+    dropped = [
+        name for name in table.column_names
+        if name not in named
+        and (name in _NO_LABELS or may_be_answer(name) or may_be_predicted(name))
+    ]  # fmt: skip
     return table.drop_columns(dropped)
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hoag.half_vectors import Ints
 from hoag.linear import LinearClassifier, fit_linear
+from hoag.same_object import class_of_objects, fewest_objects, rows_of
 
 Floats = NDArray[np.float64]
 
@@ -45,8 +47,11 @@ def fit_probe(
     yes: NDArray[np.bool_],
     population: NDArray[np.floating],
     seed: int = 0,
+    objects: Ints | None = None,
 ) -> Probe:
     """Fit the probe and score the labelled by 10-fold cross-validation, repeated when they are few.
+
+    Folds are stratified, and images of one sky object lie in one fold.
 
     Parameters
     ----------
@@ -58,17 +63,22 @@ def fit_probe(
         (sample, dim) features of galaxies at large.
     seed
         Draws the folds.
+    objects
+        (labelled,) number of the sky object of each; by default each is its own.
     """
     from sklearn.model_selection import RepeatedStratifiedKFold
 
     labels = yes.astype(np.int64)
     sample = np.asarray(population, np.float64)
     whole = fit_linear(features, labels, 2)
-    folds = int(min(FOLDS, yes.sum(), (~yes).sum()))
+    objects = np.arange(len(yes)) if objects is None else objects
+    folds = min(FOLDS, fewest_objects(objects, yes))
     repeats = max(1, min(_FITS // folds, 1000 // len(yes)))
     held_out = np.empty((repeats, len(yes)))
     cutter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
-    for number, (train, test) in enumerate(cutter.split(features, labels)):
+    classes = class_of_objects(objects, yes)
+    for number, parts in enumerate(cutter.split(classes, classes)):
+        train, test = (rows_of(objects, part) for part in parts)
         counts = np.bincount(labels[train], minlength=2)
         if counts.min() < 2:  # two labels of a class, one of them held out
             train = np.concatenate([train, train])

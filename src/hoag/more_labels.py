@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoag.linear import fit_linear
+from hoag.same_object import fewest_objects
 from hoag.scores import Bootstrap, contributions
 from hoag.subsets import make_trials
 
@@ -82,16 +83,26 @@ def sizes_of(labels: int, rarest: int, folds: int) -> list[int]:
 
 
 def learn_classes(
-    ids: Sequence[str], features: NDArray[np.floating], yes: NDArray[np.bool_], seed: int = 0
-) -> Learning:
-    """Measure the AUC of a class against the rest at nested numbers of labels, and continue it."""
+    ids: Sequence[str], features: NDArray[np.floating], yes: NDArray[np.bool_], seed: int = 0,
+    objects: Ints | None = None,
+) -> Learning:  # fmt: skip
+    """Measure the AUC of a class against the rest at nested numbers of labels, and continue it.
+
+    `objects`, (labelled,), numbers sky objects, whose images are held out together.
+    """
     labels = yes.astype(np.int64)
+    objects = np.arange(len(yes)) if objects is None else objects
     rarest = int(np.bincount(labels, minlength=2).min())
-    folds = min(_FOLDS, rarest)
+    folds = min(_FOLDS, fewest_objects(objects, yes))
     if len(yes) < 2 * _SMALLEST or folds < 2:
         return _none("AUC")
-    sizes = sizes_of(len(yes), rarest, folds)
-    trials = make_trials(ids, labels, sizes, folds, _SUBSETS, seed)
+    groups = [str(number) for number in objects]
+    whole = make_trials(ids, labels, ["all"], folds, 1, seed, groups=groups)
+    fewest = min(np.bincount(labels[trial.train_index], minlength=2).min() for trial in whole)
+    if fewest < 2:
+        return _none("AUC")
+    sizes = [size for size in sizes_of(len(yes), rarest, folds) if size < whole[0].size]
+    trials = make_trials(ids, labels, [*sizes, "all"], folds, _SUBSETS, seed, groups=groups)
     sizes = sorted({trial.size for trial in trials})
     bootstrap = Bootstrap(len(ids), 2, replicates=300, seed=seed)
     columns = []

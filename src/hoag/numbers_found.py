@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hoag.errors import HoagError
+from hoag.half_vectors import Ints
 from hoag.more_labels import Learning, learn_numbers, sizes_of
+from hoag.same_object import rows_of
 
 Floats = NDArray[np.float64]
 
@@ -55,14 +58,27 @@ class NumberProbe:
         }
 
 
-def fit_numbers(features: NDArray[np.floating], values: Floats, seed: int = 0) -> NumberProbe:
-    """Fit a ridge regression, its penalty chosen by leave-one-out, and predict the held out."""
+def fit_numbers(
+    features: NDArray[np.floating], values: Floats, seed: int = 0, objects: Ints | None = None
+) -> NumberProbe:
+    """Fit a ridge regression, its penalty chosen by leave-one-out, and predict the held out.
+
+    `objects`, (labelled,), numbers sky objects, whose images are held out together.
+    """
     from sklearn.model_selection import RepeatedKFold
 
-    folds = min(_FOLDS, len(values))
+    objects = np.arange(len(values)) if objects is None else objects
+    count = int(objects.max()) + 1
+    if count < 2:
+        raise HoagError(
+            "all labelled galaxies are images of one sky object, so none can be held out to test "
+            "the others; label another object"
+        )
+    folds = min(_FOLDS, count)
     cutter = RepeatedKFold(n_splits=folds, n_repeats=_REPEATS, random_state=seed)
     held_out = np.zeros((_REPEATS, len(values)))
-    for number, (train, test) in enumerate(cutter.split(features)):
+    for number, parts in enumerate(cutter.split(np.arange(count))):
+        train, test = (rows_of(objects, part) for part in parts)
         held_out[number // folds, test] = _ridge(features[train], values[train]).predict(
             features[test]
         )
@@ -93,12 +109,16 @@ def _ridge(features: NDArray[np.floating], values: Floats) -> Any:
     )
 
 
-def learning_of(features: NDArray[np.floating], values: Floats, seed: int = 0) -> Learning:
+def learning_of(
+    features: NDArray[np.floating], values: Floats, seed: int = 0, objects: Ints | None = None
+) -> Learning:
     """Measure and continue the RMS error at nested numbers of labels."""
     labels = len(values)
+    objects = np.arange(labels) if objects is None else objects
     generator = np.random.default_rng([seed, labels])
-    fold = generator.permutation(labels) % 5
-    sizes = sizes_of(labels, labels, 5)
+    fold = (generator.permutation(int(objects.max()) + 1) % 5)[objects]
+    largest = labels - int(np.bincount(fold).max())
+    sizes = [size for size in sizes_of(labels, labels, 5) if size < largest] + [largest]
     squares = {size: np.zeros(labels) for size in sizes}
     for held in range(5):
         test, others = np.flatnonzero(fold == held), np.flatnonzero(fold != held)

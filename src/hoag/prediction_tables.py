@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hoag.answers import PREDICTED_OF_ANSWERS, PREDICTED_OF_QUESTIONS
 from hoag.beliefs import Beliefs
 from hoag.column_labels import labelled
 from hoag.schema import Question, Schema
@@ -19,8 +20,6 @@ from hoag.schema import Question, Schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ANSWER_COLUMNS = ("fraction", "fraction_low", "fraction_high", "votes_low", "votes_high")
-QUESTION_COLUMNS = ("asked", "entropy")
 _UCDS = {
     "fraction": "src.morph;stat.probability",
     "fraction_low": "src.morph;stat.min",
@@ -61,7 +60,7 @@ class Columns:
         for question in self.schema.questions:
             for name, quantity, answers in self._of_question(question):
                 kind = pa.int32() if "votes" in quantity else pa.float32()
-                if self.arrays and quantity in ANSWER_COLUMNS:
+                if self.arrays and quantity in PREDICTED_OF_ANSWERS:
                     kind = pa.list_(kind, len(question.answers))
                 fields.append(
                     labelled(
@@ -119,7 +118,7 @@ class Columns:
         arrays = []
         for number, question in enumerate(schema.questions):
             for _, quantity, answers in self._of_question(question):
-                if quantity in QUESTION_COLUMNS:
+                if quantity in PREDICTED_OF_QUESTIONS:
                     chosen = spread[quantity][:, number]
                 elif len(answers) == 1:
                     place = question.start + question.answers.index(answers[0])
@@ -131,14 +130,14 @@ class Columns:
 
     def _of_question(self, question: Question) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         """Give name, quantity and answers of each of a question's columns."""
-        for quantity in QUESTION_COLUMNS:
+        for quantity in PREDICTED_OF_QUESTIONS:
             yield f"{question.name}_{quantity}", quantity, question.answers
         if self.arrays:
-            for quantity in ANSWER_COLUMNS:
+            for quantity in PREDICTED_OF_ANSWERS:
                 yield f"{question.name}_{quantity}", quantity, question.answers
             return
         for answer in question.answers:
-            for quantity in ANSWER_COLUMNS:
+            for quantity in PREDICTED_OF_ANSWERS:
                 yield f"{question.name}{answer}_{quantity}", quantity, (answer,)
 
     def _about(self, quantity: str, question: Question, answers: tuple[str, ...]) -> str:

@@ -185,6 +185,7 @@ def fit_odds(
     yes: NDArray[np.bool_],
     population: Population,
     prior: float | None,
+    counts: Floats | None = None,
 ) -> Odds:
     """Weigh hypotheses by labels.
 
@@ -199,10 +200,13 @@ def fit_odds(
     prior
         Share of yes among all galaxies, in (0, 1). None: the labelled were drawn from all without
         looking, so that they tell it.
+    counts
+        (labelled,) what each label counts, 1 by default; less for images of one sky object.
     """
-    share = (yes.sum() + 0.5) / (len(yes) + 1)
+    counts = np.ones(len(yes)) if counts is None else counts
+    share = ((counts * yes).sum() + 0.5) / (counts.sum() + 1)
     if prior is None:
-        spread = 1 / np.sqrt(len(yes) * share * (1 - share))
+        spread = 1 / np.sqrt(counts.sum() * share * (1 - share))
         priors, shifts = expit(logit(share) + spread * _SHARES), np.zeros(1)
     else:
         priors, shifts = np.array([prior]), _SHIFTS
@@ -214,7 +218,9 @@ def fit_odds(
         logs = np.array(
             [
                 [
-                    _log_likelihood(held_out, yes, (slope, level, lapse, each), nominal + shifts)
+                    _log_likelihood(
+                        held_out, yes, counts, (slope, level, lapse, each), nominal + shifts
+                    )
                     for lapse in lapses
                 ]
                 for slope, level in zip(_SLOPES, levels, strict=True)
@@ -252,6 +258,7 @@ def _levels(population: Population, slopes: Floats, prior: float) -> Floats:
 def _log_likelihood(
     held_out: NDArray[np.floating],
     yes: NDArray[np.bool_],
+    counts: Floats,
     hypothesis: tuple[float, float, float, float],
     shifts: Floats,
 ) -> float:
@@ -265,7 +272,7 @@ def _log_likelihood(
     chance = lapse * prior + (1 - lapse) * expit(slope * held_out + level)
     odds = logit(np.clip(chance, 1e-12, 1 - 1e-12))
     signed = np.where(yes, 1.0, -1.0) * (odds + shifts[:, None, None])
-    logs = -LIKELIHOOD_POWER * np.logaddexp(0, -signed).sum(axis=2).mean(axis=1)
+    logs = -LIKELIHOOD_POWER * (np.logaddexp(0, -signed) @ counts).mean(axis=1)
     if len(shifts) == 1:
         return float(logs[0])
     logs = logs - 0.5 * ((shifts - shifts.mean()) / _SHIFT_SPREAD) ** 2

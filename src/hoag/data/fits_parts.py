@@ -1,4 +1,4 @@
-"""FITS tables part by part, through astropy."""
+"""FITS tables part by part, through astropy; hoag's own under the names that hoag gave them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hoag.column_labels import names_and_descriptions
 from hoag.data.table_parts import TableParts
 from hoag.errors import HoagError
 
@@ -25,8 +26,9 @@ class FitsParts(TableParts):
         """Names and types of the columns, from the first row."""
         with _fits_table(path) as hdu:
             _check_length(hdu, path)
-            part = _fits_part(hdu, hdu.columns.names, 0, 1)
-            return list(hdu.columns.names), {field.name: field.type for field in part.schema}
+            names = _names(hdu)
+            part = _fits_part(hdu, list(dict.fromkeys(names)), 0, 1)
+            return names, {field.name: field.type for field in part.schema}
 
     def _parts(self, columns: list[str], rows: int) -> Iterator[pa.Table]:
         with _fits_table(self.path) as hdu:
@@ -66,21 +68,29 @@ def _check_length(hdu: Any, path: Path) -> None:
         )
 
 
+def _names(hdu: Any) -> list[str]:
+    """Names of the columns; for ``bar_gz2_yes`` the one that hoag wrote beside it."""
+    stored = hdu.columns.names
+    given = [str(hdu.header.get(f"TCOMM{number}", "")) for number in range(1, len(stored) + 1)]
+    return [name for name, _ in names_and_descriptions(stored, given)]
+
+
 def _fits_part(hdu: Any, columns: Sequence[str], start: int, stop: int) -> pa.Table:
     import pyarrow as pa
 
     from hoag.fits_tables import _to_arrow
 
+    stored = dict(zip(_names(hdu), hdu.columns.names, strict=True))
     with _quiet():
         data = hdu.data[start:stop]
-        fields = {name: data.field(name) for name in columns}
+        fields = {name: data.field(stored[name]) for name in columns}
     arrays = {}
     for name, values in fields.items():
         if values.dtype.kind == "O":
             raise HoagError(f"column '{name}' has arrays of differing lengths; drop it")
         if values.ndim > 2:
             raise HoagError(f"column '{name}' has arrays of {values.ndim - 1} dimensions; drop it")
-        mask = _missing(values, hdu.columns[name].null)
+        mask = _missing(values, hdu.columns[stored[name]].null)
         arrays[name] = _to_arrow(np.ma.MaskedArray(values, mask=mask))
     return pa.table(arrays)
 
