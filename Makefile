@@ -1,18 +1,23 @@
 # make demo: set up and run the main job. make test: set up, then lint, types and tests.
-# Both need only Python 3.11 or newer and make.
+# make docs: set up and build the documentation, site/index.html.
+# All need only Python 3.11 or newer and make.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 demo: .venv/ready
 	$(BIN)/hoag demo --out demo --resume
 
 test: .venv/ready
-	$(BIN)/ruff check src tests benchmarks results runs
-	$(BIN)/ruff format --check src tests benchmarks results runs
+	$(BIN)/ruff check src tests benchmarks results runs docs/building
+	$(BIN)/ruff format --check src tests benchmarks results runs docs/building
 	$(BIN)/mypy
 	OMP_NUM_THREADS=2 $(BIN)/pytest
+
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo site/index.html
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit('hoag needs Python 3.11 or newer; set PYTHON=' if sys.version_info < (3, 11) else 0)"
@@ -21,4 +26,4 @@ test: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site

@@ -43,8 +43,7 @@ def build(
     dataset.toml, so `hoag train` and `hoag reproduce` take it as it is. Stopped at any moment, the
     same command goes on.
 
-        hoag data build evo --campaign gz2=gz2_hart16.csv --images gz2=cutouts \
-            --unlabelled more_images --downstream rings=rings.csv
+        hoag data build evo --campaign gz2=gz2_hart16.csv --images gz2=cutouts --unlabelled more
 
     Parameters
     ----------
