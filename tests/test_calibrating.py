@@ -30,7 +30,7 @@ def test_the_verb_writes_page_numbers_and_temperatures(run, simulated, tmp_path,
     assert "calibration.html" in said.out and "temperatures written" in said.err
     results = json.loads((tmp_path / "calibration.json").read_text())
     page = (tmp_path / "calibration.html").read_text()
-    assert "<svg" in page
+    assert "<svg" in page and "most off" in page
     assert not any(outside in page for outside in ("<script", "<link", 'src="', "url(http"))
     galaxies = hoag.open(where)
     assert results["data"]["judged"] == len(galaxies.split("test"))

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from hoag import HoagError
-from hoag.calibration import LEVELS, groups_of, make_pairs, reliability, summary
+from hoag.calibration import LEVELS, biases, groups_of, make_pairs, reliability, summary
 from hoag.campaigns import Question
 from hoag.hashes import hashes_of
 from hoag.schema import Schema
@@ -109,6 +109,20 @@ def test_reliability_lies_on_the_diagonal_for_a_true_model():
     for row in rows:
         assert abs(row["observed"] - row["expected"]) < 4 * row["error"]
         assert row["floor"] < row["error"]
+
+
+def test_a_bias_that_cancels_among_the_answers_to_a_question_is_seen_answer_by_answer():
+    for row in biases(PAIRS):
+        assert abs(row["off"]) < 4 * row["error"]
+        assert row["expected"] - row["observed"] == pytest.approx(row["off"], abs=1e-12)
+    shifted = ALPHA.copy()
+    shifted[:, 3] += 0.2 * ALPHA[:, 4]
+    shifted[:, 4] *= 0.8
+    found = {row["answer"]: row for row in biases(make_pairs(VOTES, shifted, KEYS, SCHEMA))}
+    yes, no = found["edge-x_yes"], found["edge-x_no"]
+    assert yes["off"] == pytest.approx(-no["off"], abs=1e-12)
+    assert yes["off"] > 8 * yes["error"]
+    assert abs(found["kind-x_disc"]["off"]) < 4 * found["kind-x_disc"]["error"]
 
 
 def test_groups_cut_every_pair_once():

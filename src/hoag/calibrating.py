@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hoag.calibration import Pairs, groups_of, make_pairs, reliability, summary
+from hoag.calibration import Pairs, biases, groups_of, make_pairs, reliability, summary
 from hoag.catalogue import require_columns
 from hoag.conditions import parse_conditions, rows_where
 from hoag.console import progress, say
@@ -180,7 +180,8 @@ def _judged(
         if not chosen.any():
             continue
         parts = before.where(chosen), after.where(chosen)
-        groups.append({"by": cut, "name": name, **_both(*parts)})
+        told = {"biases": biases(parts[1])} if cut == "question" else {}
+        groups.append({"by": cut, "name": name, **_both(*parts), **told})
     return {"all": _both(before, after), "groups": groups}
 
 

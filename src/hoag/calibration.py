@@ -219,6 +219,36 @@ def reliability(pairs: Pairs, bins: int = RELIABILITY_BINS) -> list[dict[str, fl
     return rows
 
 
+def biases(pairs: Pairs) -> list[dict[str, Any]]:
+    """See how far the expected fraction of each answer is off on average.
+
+    A question's answers share its votes, so that what one gains the others lose: in a reliability
+    diagram of all of them a bias cancels, and here it does not.
+
+    Returns
+    -------
+    list of dict
+        For each answer that there is: its ``answer``, the number of ``galaxies``, mean ``expected``
+        and ``observed`` fractions, ``off``, the first less the second, and the ``error`` of that.
+    """
+    off = pairs.fraction - pairs.votes / pairs.asked
+    rows = []
+    for answer in np.unique(pairs.answer):
+        own = pairs.answer == answer
+        count, expected, mean = int(own.sum()), pairs.fraction[own].mean(), off[own].mean()
+        rows.append(
+            {
+                "answer": pairs.schema.columns[answer],
+                "galaxies": count,
+                "expected": float(expected),
+                "observed": float(expected - mean),
+                "off": float(mean),
+                "error": float(off[own].std() / np.sqrt(count)),
+            }
+        )
+    return rows
+
+
 def groups_of(
     pairs: Pairs, columns: Mapping[str, Sequence[Any]]
 ) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:

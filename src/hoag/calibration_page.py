@@ -9,6 +9,7 @@ from hoag.pages import chart, render, write_page
 from hoag.schema import Schema
 
 TEMPLATE = "calibration.html.j2"
+_SURE = 4  # standard errors at which an answer is said to be off, there being dozens of answers
 
 
 def write_calibration_page(results: Mapping[str, Any], schema: Schema, path: str | Path) -> Path:
@@ -72,6 +73,8 @@ def _campaign(
         return None
     for row in rows:
         row["label"] = known[row["name"]].short
+        row["worst"] = max(row["biases"], key=lambda bias: abs(bias["off"]))
+        row["worst"]["label"] = row["worst"]["answer"].rpartition("_")[2]
     low, high = goal["question"]
     for row in rows:
         row["enough"] = row["after"]["galaxies"] >= goal["least_galaxies"]
@@ -112,6 +115,15 @@ def _sentences(results: Mapping[str, Any]) -> list[str]:
         f"claims {after['rms_claimed']:.3f} with temperatures ({before['rms_claimed']:.3f} "
         f"without), and counting so few volunteers leaves {after['rms_floor']:.3f} at least."
     )
+    off = [bias for group in results["groups"] for bias in group.get("biases", ())]
+    surely = [bias for bias in off if abs(bias["off"]) > _SURE * bias["error"]]
+    if surely:
+        worst = max(surely, key=lambda bias: abs(bias["off"]))
+        sentences.append(
+            f"The expected fractions of {len(surely)} of {len(off)} answers are off by more than "
+            f"{_SURE} standard errors, most of all {worst['answer']}: {worst['off']:+.3f} ± "
+            f"{1.96 * worst['error']:.3f}. No temperature can mend that."
+        )
     return sentences
 
 
