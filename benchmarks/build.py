@@ -12,12 +12,10 @@ build, each shared page counted once, looked at ten times a second. All is delet
 """
 
 import argparse
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -27,7 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from measuring import report
+from measuring import Memory, processor_seconds, report
 
 NATIVE = Path(__file__).parents[2] / "shared" / "galaxies" / "native" / "images"
 BASES = 400  # galaxies that others are made of
@@ -145,52 +143,12 @@ def bare_rate(files: list[Path], size: int, workers: int) -> np.ndarray:
     return np.array([together, len(files) / sum(spent for _, spent in seconds)])
 
 
-class Memory(threading.Thread):
-    """Watches the memory of a process and all that come from it."""
-
-    def __init__(self, pid: int):
-        super().__init__(daemon=True)
-        self.pid, self.peak, self.anonymous = pid, 0, 0
-
-    def run(self) -> None:
-        while Path(f"/proc/{self.pid}").exists():
-            held = [_memory(pid) for pid in _tree(self.pid)]
-            self.peak = max(self.peak, sum(pss for pss, _ in held))
-            self.anonymous = max(self.anonymous, sum(own for _, own in held))
-            time.sleep(0.1)
-
-
-def _tree(pid: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(c) for t in tasks for c in (t / "children").read_text().split()]
-    except OSError:
-        return []
-    return [pid, *(below for child in children for below in _tree(child))]
-
-
-def _memory(pid: int) -> tuple[int, int]:
-    """Memory of a process, its share of shared pages included, and what of it is no file."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0, 0
-    found = dict(line.split()[:2] for line in text.splitlines()[1:])
-    return int(found["Pss:"]) * 1024, int(found.get("Pss_Anon:", 0)) * 1024
-
-
 BUILD = """
 import sys
 from hoag.data.building import build
 out, votes, rest, size, workers = sys.argv[1:]
 build(out, campaigns={"gz2": votes}, unlabelled=[rest], size=int(size), workers=int(workers))
 """
-
-
-def _processor_seconds() -> float:
-    """Time of the processor that ended children of this process have taken, and theirs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def measure(folder: Path, count: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -203,14 +161,14 @@ def measure(folder: Path, count: int, options: argparse.Namespace) -> dict[str, 
         files = sorted((folder / "sources").glob("*/*.jpg"))[:4000]
         before = bare_rate(files, options.size, options.workers)
     command = [sys.executable, "-c", BUILD, folder / "out", *places.values()]
-    started, spent = time.perf_counter(), _processor_seconds()
+    started, spent = time.perf_counter(), processor_seconds()
     process = subprocess.Popen([*map(str, command), str(options.size), str(options.workers)])
     memory = Memory(process.pid)
     memory.start()
     if process.wait():
         raise SystemExit("the build failed")
     seconds = time.perf_counter() - started
-    spent = _processor_seconds() - spent
+    spent = processor_seconds() - spent
     memory.join()
     found |= {
         "processor s": round(spent, 1),

@@ -1,8 +1,10 @@
 """What the benchmarks share: steps run in fresh processes, with their time and peak memory."""
 
 import json
+import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,46 @@ def peak_memory() -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError("the kernel does not say how much memory was held")
+
+
+class Memory(threading.Thread):
+    """Watches the memory of a process and all that come from it."""
+
+    def __init__(self, pid: int):
+        super().__init__(daemon=True)
+        self.pid, self.peak, self.anonymous = pid, 0, 0
+
+    def run(self) -> None:
+        while Path(f"/proc/{self.pid}").exists():
+            held = [_memory(pid) for pid in _tree(self.pid)]
+            self.peak = max(self.peak, sum(pss for pss, _ in held))
+            self.anonymous = max(self.anonymous, sum(own for _, own in held))
+            time.sleep(0.1)
+
+
+def _tree(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(c) for t in tasks for c in (t / "children").read_text().split()]
+    except OSError:
+        return []
+    return [pid, *(below for child in children for below in _tree(child))]
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    """Memory of a process, its share of shared pages included, and what of it is no file."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0, 0
+    found = dict(line.split()[:2] for line in text.splitlines()[1:])
+    return int(found["Pss:"]) * 1024, int(found.get("Pss_Anon:", 0)) * 1024
+
+
+def processor_seconds() -> float:
+    """Time of the processor that ended children of this process have taken, and theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def in_fresh_process(script: str, step: str, *arguments: object) -> dict[str, Any]:

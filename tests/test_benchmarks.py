@@ -46,3 +46,10 @@ def test_building_is_measured(tmp_path, options):
     assert row["galaxies"] == 60 and row["memory MB"] > row["not files MB"] > 0
     assert ("ratio" in row) == ("--small" not in options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_predicting_is_measured(tmp_path):
+    options = ["--galaxies", "120", "--formats", "vot", "--folder", str(tmp_path)]
+    (row,) = rows_of("predict.py", *options)
+    assert row["galaxies"] == 120 and row["memory MB"] >= row["not files MB"] > 0
+    assert list(tmp_path.iterdir()) == []

@@ -72,6 +72,15 @@ def test_cached_and_uncached_pixels_are_equal(store, monkeypatch, capsys):
     assert "decoded whenever it is needed" in capsys.readouterr().err
 
 
+def test_images_that_are_looked_at_once_are_not_kept(store, capsys):
+    galaxies = hoag.open(store)
+    once = galaxies.pixels(range(12), 16, keep=False)
+    assert "kept in memory" not in capsys.readouterr().err
+    assert (galaxies.pixels(range(12), 16) == once).all()
+    cache = galaxies._images.stores[0].cache(16)
+    assert len(cache.missing(np.arange(12))) == 0
+
+
 def test_what_was_given_out_can_be_changed_without_changing_the_cache(store):
     galaxies = hoag.open(store)
     first = galaxies.pixels([1], 16)

@@ -161,10 +161,11 @@ def make_batch(
     seed: int,
     step: int,
     labels: npt.NDArray[Any] | None = None,
+    keep: bool = True,
 ) -> Batch:
     """Read one batch: pixels (batch, 3, stored, stored) uint8, keys, votes and labels."""
     return Batch(
-        images=torch.from_numpy(galaxies.pixels(rows, stored)),
+        images=torch.from_numpy(galaxies.pixels(rows, stored, keep=keep)),
         keys=torch.from_numpy(galaxies.keys[rows].view(np.int64).copy()),
         votes=torch.from_numpy(galaxies.votes_of(rows)),
         labels=None if labels is None else torch.from_numpy(labels[rows]),
@@ -201,9 +202,10 @@ def in_chunks(
     labels: npt.NDArray[Any] | None = None,
     rank: int = 0,
     world: int = 1,
+    keep: bool = True,
 ) -> Iterator[Batch]:
     """Go through all galaxies once in order, `size` at a time; processes take turns by chunk."""
     starts = range(0, len(galaxies), size)
     for start in list(starts)[rank::world]:
         rows = np.arange(start, min(start + size, len(galaxies)))
-        yield make_batch(galaxies, rows, stored, seed=seed, step=0, labels=labels)
+        yield make_batch(galaxies, rows, stored, seed=seed, step=0, labels=labels, keep=keep)

@@ -231,7 +231,9 @@ class Galaxies:
         """
         self._images.prepare(size)
 
-    def pixels(self, indices: npt.ArrayLike, size: int) -> npt.NDArray[np.uint8]:
+    def pixels(
+        self, indices: npt.ArrayLike, size: int, *, keep: bool = True
+    ) -> npt.NDArray[np.uint8]:
         """Square images of some galaxies, decoded with antialiasing and kept when memory allows.
 
         Parameters
@@ -240,6 +242,8 @@ class Galaxies:
             (k,) positions.
         size
             Side in pixels; the centre square of an image that is not square is taken.
+        keep
+            Whether they are wanted again soon; where each is looked at once, memory is spared.
 
         Returns
         -------
@@ -251,7 +255,7 @@ class Galaxies:
         HoagError
             If an image is missing or damaged.
         """
-        return self._images.pixels(np.asarray(indices, np.int64).reshape(-1), size)
+        return self._images.pixels(np.asarray(indices, np.int64).reshape(-1), size, keep)
 
     @cached_property
     def hash(self) -> str:

@@ -189,7 +189,7 @@ class Model:
         if len(galaxies) == 0:
             raise HoagError("there are no galaxies to work on")
         settings = self.recipe.images
-        chunks = in_chunks(galaxies, settings.stored, size=BATCH)
+        chunks = in_chunks(galaxies, settings.stored, size=BATCH, keep=False)
         total = -(-len(galaxies) // BATCH)
         for batch in chunks if quiet else progress(chunks, doing, total=total, unit="batches"):
             yield evaluation_view(batch.images.to(self.device), settings.size)

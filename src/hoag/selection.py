@@ -122,11 +122,11 @@ class Selection:
         """Decode one image as it is stored; (height, width, 3) uint8."""
         return self.store(index).decode(int(self.row_of[index]), None)
 
-    def pixels(self, chosen: Rows, size: int) -> npt.NDArray[np.uint8]:
+    def pixels(self, chosen: Rows, size: int, keep: bool = True) -> npt.NDArray[np.uint8]:
         """Decode images; (k, 3, size, size) uint8, in memory as decoded: the colours last."""
         out = np.empty((len(chosen), size, size, 3), np.uint8)
         for store, places, rows in self.take(chosen)._by_store():
-            store.read(rows.astype(np.int64), size, out, places)
+            store.read(rows.astype(np.int64), size, out, places, keep)
         return out.transpose(0, 3, 1, 2)
 
     def lengths(self) -> npt.NDArray[np.int64]:

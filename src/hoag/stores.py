@@ -183,7 +183,7 @@ class Store:
             (id_str,) = self.records.ids(np.array([row]))
             return decode(content, size, f"galaxy '{id_str}' in {self.images.file(row)}")
 
-    def read(self, rows: Rows, size: int, out: Pixels, places: Rows) -> None:
+    def read(self, rows: Rows, size: int, out: Pixels, places: Rows, keep: bool = True) -> None:
         """Decode images at one size, or take them from the cache, and put them where they belong.
 
         Parameters
@@ -196,8 +196,10 @@ class Store:
             (n, size, size, 3) uint8, where they are put.
         places
             (k,) places in `out`.
+        keep
+            Whether to keep those decoded now; what is in the cache is taken in any case.
         """
-        cache = self.cache(size)
+        cache = self.cache(size) if keep else self._caches.get(size)
         if cache is None:
             for place, row in zip(places.tolist(), rows.tolist(), strict=True):
                 self.decode(row, size, out[place])
