@@ -53,16 +53,15 @@ def colour_matrix(
     return matrix, (brightness * (1.0 - contrast) * grey)[:, None]
 
 
-def coloured(images: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
-    """Map the colours of (batch, 3, height, width) as `colour_matrix` says, without clamping."""
+def coloured(images: Tensor, matrix: Tensor, offset: Tensor, out: Tensor | None = None) -> Tensor:
+    """Map the colours of (batch, 3, height, width) as `colour_matrix` says, without clamping.
+
+    The result is written to `out`, other memory than `images`, if that is given.
+    """
     # Written out rather than a matrix product, which TF32 would round to 11 bits.
-    out = torch.empty_like(images)
-    for channel in range(3):
-        red, green, blue = matrix[:, channel, :, None, None].unbind(1)
-        part = torch.addcmul(offset[:, :, None], red, images[:, 0])
-        part.addcmul_(green, images[:, 1])
-        torch.addcmul(part, blue, images[:, 2], out=out[:, channel])
-    return out
+    red, green, blue = matrix[..., None, None].unbind(2)
+    out = torch.addcmul(offset[..., None, None], red, images[:, :1], out=out)
+    return out.addcmul_(green, images[:, 1:2]).addcmul_(blue, images[:, 2:])
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:

@@ -7,6 +7,7 @@ pseudorandom number generators") started from a hash of its arguments and used i
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -65,9 +66,7 @@ def uniform(
         bitwise the same on every device.
     """
     device = keys.device if device is None else torch.device(device)
-    start = _mix(keys.to(device) ^ _signed(_base(seed, step, stream)))
-    counter = torch.arange(1, n + 1, device=device, dtype=torch.int64) * _signed(_GAMMA)
-    bits = _mix(start[:, None] + counter)
+    bits = _bits(seed, step, keys, n, stream, device)
     return _shift_right(bits, 40).float().mul_(2.0**-24)
 
 
@@ -79,16 +78,30 @@ def normal(
     stream: int,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Draw `n` standard normal numbers for each galaxy, (batch, n) float32, by Box & Muller (1958).
+    """Draw `n` standard normal numbers for each galaxy, (batch, n) float32.
 
-    Arguments as in `uniform`. Devices agree to the rounding of their logarithm and cosine, about
-    1e-6.
+    Arguments as in `uniform`. Made for the noise of pixels, of which there are many: a number is
+    one of 65,536 quantiles of the normal distribution, so it takes 16 random bits and none lies
+    beyond 4.4. Bitwise the same on every device.
     """
-    pairs = (n + 1) // 2
-    first, second = uniform(seed, step, keys, 2 * pairs, stream, device).chunk(2, dim=1)
-    radius = (-2.0 * torch.log1p(-first)).sqrt_()
-    angle = second.mul(2.0 * torch.pi)
-    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :n]
+    device = keys.device if device is None else torch.device(device)
+    words = _bits(seed, step, keys, (n + 3) // 4, stream, device)
+    places = words.view(torch.int16)[:, :n].int().add_(1 << 15)
+    return _quantiles(device).index_select(0, places.view(-1)).view(len(keys), n)
+
+
+@cache
+def _quantiles(device: torch.device) -> Tensor:
+    """Quantiles of the normal distribution at the middles of 65,536 equal parts of (0, 1)."""
+    middles = (torch.arange(1 << 16, dtype=torch.float64, device="cpu") + 0.5) / (1 << 16)
+    return torch.special.ndtri(middles).float().to(device)
+
+
+def _bits(seed: int, step: int, keys: Tensor, n: int, stream: int, device: torch.device) -> Tensor:
+    """Draw (batch, n) int64 of 64 random bits."""
+    start = _mix(keys.to(device) ^ _signed(_base(seed, step, stream)))
+    counter = torch.arange(1, n + 1, device=device, dtype=torch.int64) * _signed(_GAMMA)
+    return _mix(start[:, None] + counter)
 
 
 @contextmanager
@@ -116,14 +129,14 @@ def _mix_int(z: int) -> int:
 
 
 def _mix(z: Tensor) -> Tensor:
-    z = (z ^ _shift_right(z, 30)) * _signed(_MIX_ONE)
-    z = (z ^ _shift_right(z, 27)) * _signed(_MIX_TWO)
-    return z ^ _shift_right(z, 31)
+    z = (z ^ _shift_right(z, 30)).mul_(_signed(_MIX_ONE))
+    z.bitwise_xor_(_shift_right(z, 27)).mul_(_signed(_MIX_TWO))
+    return z.bitwise_xor_(_shift_right(z, 31))
 
 
 def _shift_right(z: Tensor, bits: int) -> Tensor:
     # int64 shifts copy the sign bit downwards; the mask makes the shift that of an unsigned number.
-    return (z >> bits) & ((1 << (64 - bits)) - 1)
+    return (z >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _signed(z: int) -> int:

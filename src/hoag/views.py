@@ -27,8 +27,9 @@ _DRAWS = (
 )  # fmt: skip
 # Most input pixels an output pixel may span: beyond, a bilinear warp would skip pixels.
 _COARSEST = 1.5
-# On a CPU, images are worked on in parts that fit its caches, which is twice as fast at 128 px.
-_AT_ONCE = 2**21
+# Pixels of the views that are made at once on a CPU: they and what they are made of stay in its
+# caches, and memory is used again rather than asked for, which is twice as fast.
+_AT_ONCE = 2**19
 
 
 @dataclass(frozen=True)
@@ -113,40 +114,49 @@ class Views:
             (batch, 3, size, size) float32 in [0, 1], on the device of `images`.
         """
         _check_images(images)
-        parts = [(images, keys)]
-        if images.device.type == "cpu":
-            count = max(1, _AT_ONCE // (3 * self.size**2))
-            parts = list(zip(torch.split(images, count), torch.split(keys, count), strict=True))
+        views = images.new_empty((len(images), 3, self.size, self.size), dtype=torch.float32)
         # Autocast would round coordinates to 8 bits, which shifts pixels.
         with torch.autocast(images.device.type, enabled=False):
-            views = [self._view(image, seed, step, key, stream) for image, key in parts]
-        return views[0] if len(views) == 1 else torch.cat(views)
+            columns = len(_DRAWS) + 2 * _TRIES
+            numbers = uniform(seed, step, keys, columns, stream, images.device)
+            draws = dict(zip(_DRAWS, numbers[:, : len(_DRAWS)].unbind(1), strict=True))
+            geometry = self._geometry(draws, numbers[:, len(_DRAWS) :], *self._frame(images))
+            factors = self._factors(draws)
+            for part in _parts(images, self.size):
+                out = views[part]
+                warped = self._warped(images[part], *(each[..., part] for each in geometry))
+                if factors:
+                    chosen = {name: values[part] for name, values in factors.items()}
+                    coloured(warped, *colour_matrix(warped.mean((2, 3)), **chosen), out=out)
+                else:
+                    out.copy_(warped)
+                self._blur(out, draws["blur"][part], draws["blur_sigma"][part])
+                self._add_noise(out, draws["noise"][part], keys[part], (seed, step, stream))
+                out.clamp_(0.0, 1.0)
+        return views
 
-    def _view(self, images: Tensor, seed: int, step: int, keys: Tensor, stream: int) -> Tensor:
-        columns = len(_DRAWS) + 2 * _TRIES
-        numbers = uniform(seed, step, keys, columns, stream, images.device)
-        draws = dict(zip(_DRAWS, numbers[:, : len(_DRAWS)].unbind(1), strict=True))
-        views = self._warped(images, draws, numbers[:, len(_DRAWS) :])
-        views = self._coloured(views, draws)
-        views = self._blurred(views, draws)
-        chosen = draws["noise"] < self.settings.noise_probability
-        if self.settings.noise_probability and self.settings.noise_sigma:
-            rows = chosen.nonzero()[:, 0]
-            chosen_keys = keys.to(views.device)[rows]
-            noise = normal(seed, step, chosen_keys, views[0].numel(), stream + PIXEL_NOISE)
-            views[rows] += noise.view(-1, *views.shape[1:]) * self.settings.noise_sigma
-        return views.clamp_(0.0, 1.0)
+    def _frame(self, images: Tensor) -> tuple[int, int]:
+        """Height and width of the frames that are sampled: reduced where views are far smaller."""
+        height, width = images.shape[2:]
+        largest = math.ceil(_COARSEST * self.size / math.sqrt(self.settings.area[1]))
+        if min(height, width) <= largest:
+            return height, width
+        scale = largest / min(height, width)
+        return max(1, round(height * scale)), max(1, round(width * scale))
 
-    def _warped(self, images: Tensor, draws: dict[str, Tensor], tries: Tensor) -> Tensor:
+    def _geometry(
+        self, draws: dict[str, Tensor], tries: Tensor, height: int, width: int
+    ) -> tuple[Tensor, ...]:
+        """Give whether each view is flipped across and down, (batch,), and its map to the frame.
+
+        The map, (3, batch) for x and for y, takes (x, y, 1) in the view, where [-1, 1] is its side,
+        to [-1, 1] in the frame. There is none where only a flip and a resize are asked for.
+        """
         chosen = self.settings
         across = draws["flip_horizontal"] < chosen.flip_horizontal
         down = draws["flip_vertical"] < chosen.flip_vertical
         if chosen.rotation == 0 and chosen.area == (1, 1) and chosen.ratio == (1, 1):
-            views = _resized(images, self.size)
-            views = torch.where(across[:, None, None, None], views.flip(3), views)
-            return torch.where(down[:, None, None, None], views.flip(2), views)
-        frames = self._shrunk(images)
-        height, width = frames.shape[2:]
+            return across, down
         crop_width, crop_height = crop_sizes(tries, chosen.area, chosen.ratio, height, width)
         x = (draws["x"] - 0.5) * (width - crop_width)
         y = (draws["y"] - 0.5) * (height - crop_height)
@@ -154,14 +164,23 @@ class Views:
         cos, sin = angle.cos(), angle.sin()
         half_x = crop_width / 2 * torch.where(across, -1.0, 1.0)
         half_y = crop_height / 2 * torch.where(down, -1.0, 1.0)
-        # From the view's (x, y) in [-1, 1] to pixels about the frame's centre, to [-1, 1] there.
         along_x = torch.stack([cos * half_x, -sin * half_y, cos * x - sin * y]) * (2 / width)
         along_y = torch.stack([sin * half_x, cos * half_y, sin * x + cos * y]) * (2 / height)
+        return across, down, along_x, along_y
+
+    def _warped(self, images: Tensor, across: Tensor, down: Tensor, *along: Tensor) -> Tensor:
+        if not along:
+            views = _resized(images, self.size)
+            views = torch.where(across[:, None, None, None], views.flip(3), views)
+            return torch.where(down[:, None, None, None], views.flip(2), views)
+        frames = images.float().div_(255)
+        if frames.shape[2:] != self._frame(images):
+            frames = _antialiased(frames, *self._frame(images))
         return F.grid_sample(
             frames,
-            self._grid(along_x, along_y),
+            self._grid(*along),
             mode="bilinear",
-            padding_mode="zeros" if chosen.fill == "zeros" else "reflection",
+            padding_mode="zeros" if self.settings.fill == "zeros" else "reflection",
             align_corners=False,
         )
 
@@ -175,40 +194,54 @@ class Views:
             torch.add(rows[:, :, None], columns[:, None, :], out=grid[..., part])
         return grid
 
-    def _shrunk(self, images: Tensor) -> Tensor:
-        """Reduce frames much larger than the view, antialiased, before the warp samples them."""
-        largest = math.ceil(_COARSEST * self.size / math.sqrt(self.settings.area[1]))
-        if min(images.shape[2:]) <= largest:
-            return images.float().div_(255)
-        scale = largest / min(images.shape[2:])
-        height, width = (max(1, round(side * scale)) for side in images.shape[2:])
-        return _antialiased(images.float().div_(255), height, width)
-
-    def _coloured(self, views: Tensor, draws: dict[str, Tensor]) -> Tensor:
+    def _factors(self, draws: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Give what `colour_matrix` takes beside the mean, (batch,) each; {} to leave colours."""
         chosen = self.settings
         if chosen.jitter_probability == 0 and chosen.grey_probability == 0:
-            return views
+            return {}
         jitter = draws["jitter"] < chosen.jitter_probability
         factors = {}
         for name in ("brightness", "contrast", "saturation"):
             spread = getattr(chosen, name)
             low = max(0.0, 1.0 - spread)
             factors[name] = torch.where(jitter, low + (1.0 + spread - low) * draws[name], 1.0)
-        turns = torch.where(jitter, (2.0 * draws["hue"] - 1.0) * chosen.hue, 0.0)
+        factors["turns"] = torch.where(jitter, (2.0 * draws["hue"] - 1.0) * chosen.hue, 0.0)
         grey = draws["grey"] < chosen.grey_probability
         factors["saturation"] = torch.where(grey, 0.0, factors["saturation"])
-        return coloured(views, *colour_matrix(views.mean((2, 3)), **factors, turns=turns))
+        return factors
 
-    def _blurred(self, views: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        low, high = self.settings.blur_sigma
+    def _blur(self, views: Tensor, draw: Tensor, sigma: Tensor) -> None:
+        """Blur some of the views in place."""
         if self.settings.blur_probability == 0:
-            return views
-        rows = (draws["blur"] < self.settings.blur_probability).nonzero()[:, 0]
+            return
+        rows = (draw < self.settings.blur_probability).nonzero()[:, 0]
         if len(rows):
+            low, high = self.settings.blur_sigma
+            sigma = low + (high - low) * sigma[rows]
             radius = min(math.ceil(3 * high), self.size - 1)
-            sigma = low + (high - low) * draws["blur_sigma"][rows]
-            views[rows] = gaussian_blur(views[rows], sigma, radius)
-        return views
+            blurred = gaussian_blur(views.index_select(0, rows), sigma, radius)
+            views.index_copy_(0, rows, blurred)
+
+    def _add_noise(
+        self, views: Tensor, draw: Tensor, keys: Tensor, where: tuple[int, int, int]
+    ) -> None:
+        """Add noise to some of the views in place."""
+        if self.settings.noise_probability == 0 or self.settings.noise_sigma == 0:
+            return
+        rows = (draw < self.settings.noise_probability).nonzero()[:, 0]
+        if len(rows):
+            seed, step, stream = where
+            chosen = keys.to(views.device)[rows]
+            noise = normal(seed, step, chosen, views[0].numel(), stream + PIXEL_NOISE)
+            noise = noise.view(-1, *views.shape[1:])
+            views.index_add_(0, rows, noise, alpha=self.settings.noise_sigma)
+
+
+def _parts(images: Tensor, size: int) -> list[slice]:
+    """Cut a batch in parts; on a CPU, whose caches should hold a part, several."""
+    count = len(images)
+    at_once = max(1, _AT_ONCE // (3 * size**2)) if images.device.type == "cpu" else max(1, count)
+    return [slice(start, start + at_once) for start in range(0, count, at_once)]
 
 
 def crop_sizes(
