@@ -51,3 +51,53 @@ def test_a_model_is_a_table_of_what_people_ask_first():
     assert cells["takes"] == "RGB images of 32 px" and cells["gives"] == "512 features"
     assert cells["answers"] == answers_of(model) == "nothing: it represents alone"
     assert model_html(model) == model._repr_html_()
+
+
+def test_one_galaxy_is_a_picture_and_its_table_without_what_is_empty(galaxies):
+    galaxy = galaxies[0]
+    side = galaxy.image.shape[0]
+    assert repr(galaxy).startswith(f"Galaxy('{galaxy.id_str}', {side} x {side} px, ")
+    assert len(repr(galaxy)) < 100  # no arrays
+    page = parsed(galaxy._repr_html_())
+    assert len(page.findall(".//img")) == 1
+    cells = {row.find("th").text: row.find("td").text for row in page.findall(".//tr")}
+    assert cells["id_str"] == galaxy.id_str and cells["survey"] == galaxy.row["survey"]
+    assert "0" not in cells.values() and "None" not in cells.values()
+
+
+def test_galaxies_show_themselves(galaxies):
+    assert galaxies._repr_html_() == galaxies_html(galaxies)
+
+
+def test_a_curve_is_a_picture_on_white_and_figures_are_pictures_without_pyplot():
+    from .test_probing import embeddings
+
+    table, labels = embeddings()
+    curve = hoag.label_efficiency(table, labels, sizes=[20], subsets=2, workers=1)
+    page = curve._repr_html_()
+    assert "background:#fff" in page and page.count("data:image/png") == 1
+    assert parsed(f"<div>{page}</div>").find("p").text == repr(curve)
+    assert curve.plot().figure._repr_png_()[1:4] == b"PNG"
+
+
+def test_a_calibration_is_a_table_before_and_after():
+    from hoag.asking import Calibration
+
+    def judged(share):
+        return {"galaxies": 4, "pit_90": share, "rms": 0.2, "rms_floor": 0.1, "pit": [1, 2, 3, 4]}
+
+    both = {"before": judged(0.4), "after": judged(0.9)}
+    results = Calibration(all=both, groups=[{"by": "survey", "name": "<b>", **both}])
+    page = parsed(results._repr_html_())
+    rows = [[cell.text for cell in row] for row in page.findall(".//tr")]
+    assert rows[1] == ["all", "4", "40.0%", "90.0%", "0.200", "0.100"]
+    assert rows[2][0] == "survey <b>" and len(page.findall(".//img")) == 1
+
+
+def test_text_of_users_is_escaped_in_what_was_searched_and_found():
+    import numpy as np
+
+    from hoag.embedding import make_table
+
+    table = make_table(["<b>", "c", "d"], np.eye(3, dtype=np.float32), {})
+    assert "<b>" not in hoag.search(table, "<b>")._repr_html_()

@@ -14,6 +14,7 @@ from hoag.errors import HoagError
 
 if TYPE_CHECKING:
     from hoag import votes
+    from hoag.asking import calibrate, predict
     from hoag.atlas import map_galaxies as map
     from hoag.exporting import export
     from hoag.finding import find
@@ -34,6 +35,7 @@ __all__ = [
     "Model",
     "Schema",
     "__version__",
+    "calibrate",
     "export",
     "find",
     "finetune",
@@ -42,6 +44,7 @@ __all__ = [
     "load_schema",
     "map",
     "open",
+    "predict",
     "search",
     "simulate",
     "train",
@@ -53,6 +56,7 @@ _HOMES = {
     "Galaxies": "galaxies",
     "Model": "models",
     "Schema": "schema",
+    "calibrate": "asking",
     "export": "exporting",
     "find": "finding",
     "finetune": "finetuning",
@@ -61,6 +65,7 @@ _HOMES = {
     "load_schema": "schema",
     "map": "atlas",
     "open": "galaxies",
+    "predict": "asking",
     "search": "searching",
     "simulate": "simulator",
     "train": "training",

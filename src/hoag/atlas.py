@@ -23,7 +23,7 @@ from hoag.joining_ids import read_catalogue, with_columns
 from hoag.map_figure import Shade, map_figure, shade_of
 from hoag.nearest import units
 from hoag.opening_vectors import open_vectors
-from hoag.pages import data_uri, render, write_page
+from hoag.pages import render, write_page
 from hoag.projections import Method, Projection, project
 from hoag.provenance import full_stamp
 from hoag.thumbnails import GivenGalaxies, jpeg_uris, opened, pictures_of
@@ -191,8 +191,9 @@ class Atlas:
         return centres[kept], [pictures[ids[number]] for number in kept]
 
     def _repr_html_(self) -> str:
-        picture = data_uri(png_bytes(self.plot(), dpi=80), "image/png")
-        return f'<p>{self!r}</p><img alt="map of galaxies" style="width:100%" src="{picture}">'
+        from hoag.notebook import figure_html
+
+        return f"<p>{self!r}</p>" + figure_html(self.plot(), "map of galaxies")
 
     def __repr__(self) -> str:
         return f"Atlas({len(self.table):,} galaxies by {self.about['method']})"

@@ -45,20 +45,12 @@ def predict(
     device
         Where to compute.
     """
-    from hoag.galaxies import open as open_galaxies
-    from hoag.loading import load
-    from hoag.predicting import predict_to
-    from hoag.tuned import Tuned, predict_learned_to
+    from hoag.asking import predict as ask
 
-    models = [load(each, which=which, device=device) for each in [model, *(also or [])]]
-    opened = open_galaxies(galaxies, schema=models[0].schema)
-    if any(isinstance(each, Tuned) for each in models):
-        print(predict_learned_to(out, models, opened, symmetries=symmetries, keep=keep))
-        return
     print(
-        predict_to(
-            out, models, opened, campaign=campaign, volunteers=volunteers, symmetries=symmetries,
-            level=level, keep=keep,
+        ask(
+            [model, *(also or [])], galaxies, out, campaign=campaign, volunteers=volunteers,
+            symmetries=symmetries, level=level, keep=keep, which=which, device=device,
         )
     )  # fmt: skip
 
@@ -97,16 +89,14 @@ def calibrate(
     device
         Where to compute.
     """
-    from hoag.calibrating import calibrate as judge
-    from hoag.calibrating import open_held_out, text_of
-    from hoag.loading import load
+    from hoag.asking import calibrate as judge
 
-    loaded = load(model, which=which, device=device)
-    opened = open_held_out(galaxies, loaded.schema)
-    results = judge(
-        loaded, opened, out, by=by or (), where=where, symmetries=symmetries, seed=seed, store=store
-    )
-    print(text_of(results))
+    print(
+        judge(
+            model, galaxies, out, by=by or (), where=where, symmetries=symmetries, seed=seed,
+            store=store, which=which, device=device,
+        )
+    )  # fmt: skip
     print(out / "calibration.html")
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -38,10 +38,21 @@ def progress(
     unit
         What one item is called.
     """
-    from tqdm.auto import tqdm
-
-    bar: Iterable[T] = tqdm(
+    bar: Iterable[T] = bar_class()(
         items, desc=doing, total=total, unit=f" {unit}", delay=2, mininterval=0.5, leave=False,
         disable=not is_first(),
     )  # fmt: skip
     return bar
+
+
+def bar_class() -> Any:
+    """Give tqdm's bar for the place: a notebook's widget if ipywidgets is there, else of text."""
+    import warnings
+
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        # That a notebook has no ipywidgets is not worth a warning: the bar of text does.
+        warnings.simplefilter("ignore", TqdmWarning)
+        from tqdm.auto import tqdm
+    return tqdm

@@ -235,6 +235,11 @@ class Curve:
             "curve": self.table.to_pylist(),
         }
 
+    def _repr_html_(self) -> str:
+        from hoag.notebook import curve_html
+
+        return curve_html(self)
+
     def __repr__(self) -> str:
         sizes = ", ".join(str(size) for size in self.sizes)
         return f"Curve({', '.join(self.arms)}; {len(self.ids)} galaxies; sizes {sizes})"

@@ -89,9 +89,16 @@ def arm_styles(names: Sequence[str]) -> dict[str, ArmStyle]:
     return styles
 
 
+class ShownFigure(Figure):
+    """A figure that notebooks show as it is: they know only pyplot's, or none before its import."""
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(self, dpi=80)  # on white, so that inks can be read in dark mode
+
+
 def new_figure(width: float, height: float, **options: Any) -> Figure:
     """Make an empty figure of a size in inches, outside pyplot."""
-    figure = Figure(figsize=(width, height), **options)
+    figure = ShownFigure(figsize=(width, height), **options)
     FigureCanvasAgg(figure)
     return figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,7 +216,7 @@ class Found:
             {"id": row[ID], "image": images.get(row[ID]), "note": f"{row['rank']}. {_mark(row)}"}
             for row in rows
         ]
-        said = "".join(f"<p>{aim.headline()}</p>" for aim in self.aims)
+        said = "".join(f"<p>{escape(aim.headline())}</p>" for aim in self.aims)
         return said + strip(items)
 
     def __repr__(self) -> str:

@@ -83,6 +83,11 @@ class Galaxies:
             f"from {', '.join(store.name for store in self._images.stores)})"
         )
 
+    def _repr_html_(self) -> str:
+        from hoag.notebook import galaxies_html
+
+        return galaxies_html(self)
+
     @property
     def columns(self) -> list[str]:
         """Names of the columns of the table."""

@@ -29,3 +29,15 @@ class Galaxy:
     image: npt.NDArray[np.uint8]
     votes: npt.NDArray[np.int32]
     row: dict[str, Any]
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return (
+            f"Galaxy({self.id_str!r}, {height} x {width} px, {int(self.votes.sum()):,} votes, "
+            f"{len(self.row)} columns)"
+        )
+
+    def _repr_html_(self) -> str:
+        from hoag.notebook import galaxy_html
+
+        return galaxy_html(self)

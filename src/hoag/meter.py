@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from hoag.console import say
+from hoag.console import bar_class, say
 from hoag.distributed import rank
 from hoag.objectives import Batch
 
@@ -22,7 +21,7 @@ class Meter:
     def __init__(self, job: "Fit", batch: int, *, show: bool):
         self.job, self.batch = job, batch
         total = job.recipe.training.steps
-        self.bar = tqdm(
+        self.bar = bar_class()(
             total=total, initial=job.progress.step, desc=job.recipe.arm, unit=" steps",
             disable=not show, delay=2, mininterval=1.0, leave=False,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What notebooks show of a model, of galaxies and of a schema: tables, galleries and trees."""
+"""What notebooks show of hoag's objects: galleries, tables, trees and pictures."""
 
 import base64
 from collections.abc import Mapping
@@ -6,11 +6,17 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from hoag.asking import Calibration
+    from hoag.curves import Curve
     from hoag.galaxies import Galaxies
+    from hoag.galaxy import Galaxy
     from hoag.models import Model
     from hoag.schema import Schema
 
 SHOWN, SIDE = 12, 96  # galaxies of a gallery, and the pixels each is shown at
+LARGE, ROWS = 192, 16  # pixels of one galaxy, and the columns of its table that are shown
 
 # Colours are the notebook's own, so that dark themes stay dark.
 _TREE = "font-size:12px;line-height:1.35;margin:4px 0 10px;white-space:pre;overflow-x:auto"
@@ -55,6 +61,81 @@ def galaxies_html(galaxies: "Galaxies") -> str:
     )
 
 
+def galaxy_html(galaxy: "Galaxy") -> str:
+    """Show one galaxy beside what its table says of it; votes of 0 are left out."""
+    said = {
+        name: f"{value:.5g}" if isinstance(value, float) else str(value)
+        for name, value in galaxy.row.items()
+        if value is not None and value != 0 and not isinstance(value, bytes | list | dict)
+    }
+    more = f"<p>and {len(said) - ROWS} more columns</p>" if len(said) > ROWS else ""
+    return (
+        f"<div>{escape(repr(galaxy))}"
+        "<div style='display:flex;flex-wrap:wrap;gap:16px;margin-top:6px;align-items:flex-start'>"
+        f'<img width="{LARGE}" height="{LARGE}" style="object-fit:contain" '
+        f'alt="galaxy {escape(galaxy.id_str)}" src="data:image/jpeg;base64,{_jpeg(galaxy.image)}">'
+        f"<div>{_facts_table(dict(list(said.items())[:ROWS]))}{more}</div></div></div>"
+    )
+
+
+def _facts_table(facts: Mapping[str, str]) -> str:
+    lines = "".join(
+        f'<tr><th scope="row" style="{_CELL}">{escape(name)}</th>'
+        f'<td style="{_CELL}">{escape(value)}</td></tr>'
+        for name, value in facts.items()
+    )
+    return f"<table>{lines}</table>"
+
+
+def figure_html(figure: "Figure", what: str) -> str:
+    """Show a figure on white, so that its inks can be read in a dark notebook too."""
+    from hoag.figure_style import png_bytes
+    from hoag.pages import data_uri
+
+    source = data_uri(png_bytes(figure, dpi=80), "image/png")
+    return f'<img alt="{escape(what)}" style="max-width:100%;background:#fff" src="{source}">'
+
+
+def curve_html(curve: "Curve") -> str:
+    """Show accuracy against the number of labels."""
+    from hoag.figure_style import new_figure
+
+    figure = new_figure(7.2, 4.4, layout="constrained")
+    curve.plot(figure.add_subplot())
+    return f"<p>{escape(repr(curve))}</p>" + figure_html(figure, "accuracy by labels")
+
+
+def calibration_html(results: "Calibration") -> str:
+    """Show how many votes fall into the intervals of 90 %, before and after temperatures."""
+    head = (
+        "votes of",
+        "galaxies",
+        "in the central 90 %, as trained",
+        "with temperatures",
+        "rms",
+        "noise floor",
+    )
+    lines = []
+    for row in [{"by": "", "name": "all", **results["all"]}, *results["groups"]]:
+        if row["by"] == "question":
+            continue
+        before, after = row["before"], row["after"]
+        name = row["name"] if row["by"] in ("", "campaign") else f"{row['by']} {row['name']}"
+        cells = (
+            name,
+            f"{after['galaxies']:,}",
+            f"{before['pit_90']:.1%}",
+            f"{after['pit_90']:.1%}",
+            f"{after['rms']:.3f}",
+            f"{after['rms_floor']:.3f}",
+        )
+        lines.append("".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in cells))
+    top = "".join(f'<th scope="col" style="{_CELL}">{cell}</th>' for cell in head)
+    rows = "".join(f"<tr>{line}</tr>" for line in (top, *lines))
+    picture = figure_html(results.plot(), "PIT histograms before and after")
+    return f"<div><table>{rows}</table>{picture}</div>"
+
+
 def _jpeg(picture: Any) -> str:
     from hoag.images import encode_jpeg
 
@@ -63,13 +144,7 @@ def _jpeg(picture: Any) -> str:
 
 def model_html(model: "Model") -> str:
     """Show what a model is, what it answers and where it is from."""
-    rows = facts_of(model)
-    lines = "".join(
-        f'<tr><th scope="row" style="{_CELL}">{escape(name)}</th>'
-        f'<td style="{_CELL}">{escape(value)}</td></tr>'
-        for name, value in rows.items()
-    )
-    return f"<div><b>{escape(model.name)}</b><table>{lines}</table></div>"
+    return f"<div><b>{escape(model.name)}</b>{_facts_table(facts_of(model))}</div>"
 
 
 def facts_of(model: "Model") -> Mapping[str, str]:

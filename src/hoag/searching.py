@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,7 @@ class SearchResult:
             {"id": r[ID], "image": images.get(r[ID]), "note": f"{r['rank']}. {r['similarity']:.3f}"}
             for r in rows
         ]
-        return f"<p>{self!r}</p>" + strip(items)
+        return f"<p>{escape(repr(self))}</p>" + strip(items)
 
     def __repr__(self) -> str:
         count = len(self.examples)

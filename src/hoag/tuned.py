@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from hoag.checkpoint import weights_hash
 from hoag.column_labels import labelled, with_usual_labels
-from hoag.errors import HoagError
 from hoag.finetuned import Finetuned
 from hoag.galaxies import Galaxies
 from hoag.goal_heads import Goal
@@ -165,22 +164,6 @@ def predict_table_to(
     path = check_suffix(out)
     job = TunedPrediction(model, galaxies, _kept(model, galaxies, keep), symmetries)
     return write_prediction(path, job)
-
-
-def predict_learned_to(
-    out: str | Path,
-    models: Sequence[Model],
-    galaxies: Galaxies,
-    *,
-    symmetries: int = 1,
-    keep: Sequence[str] | None = None,
-) -> Path:
-    """Do as `predict_table_to` for the only model of `hoag predict`; several are refused."""
-    if len(models) != 1 or not isinstance(models[0], Tuned):
-        raise HoagError(
-            "only models of votes are mixed (--also); predict with a finetuned one alone"
-        )
-    return predict_table_to(out, models[0], galaxies, symmetries=symmetries, keep=keep)
 
 
 def _kept(model: Tuned, galaxies: Galaxies, keep: Sequence[str] | None) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from hoag.console import is_first, say
+from hoag.console import bar_class, is_first, say
 from hoag.data.checksums import digests
 from hoag.data.parts import Part, RemoteFile, amount, need_space
 from hoag.data.patience import Patience
@@ -189,11 +189,9 @@ def _refuse_outside(file: RemoteFile) -> None:
 
 
 def _bar(files: Sequence[RemoteFile], what: str) -> Any:
-    from tqdm.auto import tqdm
-
     sizes = [file.size for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
-    return tqdm(
+    return bar_class()(
         desc=what, total=total, unit="B", unit_scale=True, delay=2, mininterval=0.5, leave=False,
         disable=not is_first(),
     )  # fmt: skip
