@@ -216,9 +216,9 @@ def _resized(square: Pixels, size: int) -> Pixels:
     import torch
     from torch.nn import functional as F
 
-    image = torch.from_numpy(square).permute(2, 0, 1)[None]
+    image = torch.from_numpy(square)[None].permute(0, 3, 1, 2)
     image = F.interpolate(image, (size, size), mode="bilinear", antialias=True)
-    return image[0].permute(1, 2, 0).contiguous().numpy()
+    return image.permute(0, 2, 3, 1)[0].numpy()
 
 
 def _rgb(image: Any, where: str) -> Any:
