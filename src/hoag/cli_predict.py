@@ -102,13 +102,22 @@ def calibrate(
 
 def surveys(
     model: Path, galaxies: str, out: Path, /, *, column: str = "survey", neighbours: int = 10,
-    redrawn: int = 200, which: Literal["best", "last"] = "best", device: Device = "auto",
+    redrawn: int = 200, telescope: str | None = None, degrade_to: list[str] | None = None,
+    telescopes: Path | None = None, field: str | None = None, degraded: int = 1000, seed: int = 0,
+    which: Literal["best", "last"] = "best", device: Device = "auto",
 ) -> None:  # fmt: skip
     """See what a model makes of the telescope: is the survey in its representation?
 
     On the test split of galaxies of several surveys: can a linear probe read the survey, how do
-    neighbours mix, is each survey's calibration alike; and, for simulated galaxies, what changes
-    when the same ones are seen through another telescope. Writes surveys.html and its numbers.
+    neighbours mix, is each survey's calibration alike; for simulated galaxies, what changes when
+    the same ones are seen through another telescope; and for any, real ones too, what changes when
+    their pictures are degraded to one with worse seeing. Writes surveys.html and its numbers.
+
+        hoag surveys run decals.parquet page --telescope DECaLS --degrade-to SDSS --field 60
+
+    Seeing, pixels and noise of SDSS, DECaLS, MzLS/BASS, HST, Pan-STARRS and Euclid are known. It
+    is done to pictures that have lost their fluxes, so only nearly right; where galaxies of the
+    telescope itself are there, their noise is measured, and a probe tries to tell the two apart.
 
     Parameters
     ----------
@@ -124,6 +133,21 @@ def surveys(
         How many nearest neighbours are looked at.
     redrawn
         Simulated galaxies of each survey that are seen through the others; 0: none.
+    telescope
+        Survey of galaxies of which COLUMN says none, such as DECaLS.
+    degrade_to
+        A telescope to see the galaxies through, such as SDSS; may be repeated. One with better
+        seeing than theirs is refused: nothing is ever sharpened.
+    telescopes
+        A TOML file with telescopes of your own: [telescopes.NAME], then pixel and seeing (FWHM) in
+        arcsec, and noise of the sky in a pixel, 0 to 1, if known.
+    field
+        Side of the pictures on the sky in arcsec, or the column that says it; cutout_arcsec, as
+        `hoag data cutouts` writes it, if not given.
+    degraded
+        Most galaxies of a survey that are degraded.
+    seed
+        Seed of the noise that is added to them.
     which
         The best or the last checkpoint of the run.
     device
@@ -136,7 +160,16 @@ def surveys(
     loaded = load(model, which=which, device=device)
     opened = open_held_out(galaxies, loaded.schema)
     results = compare_surveys(
-        loaded, opened, out, column=column, neighbours=neighbours, redrawn=redrawn
-    )
+        loaded, opened, out, column=column, neighbours=neighbours, redrawn=redrawn,
+        telescope=telescope, degrade_to=degrade_to or (), telescopes=telescopes,
+        field=_number_or_name(field), degraded=degraded, seed=seed,
+    )  # fmt: skip
     print("\n".join(summary_sentences(results)))
     print(out / "surveys.html")
+
+
+def _number_or_name(given: str | None) -> float | str | None:
+    try:
+        return None if given is None else float(given)
+    except ValueError:
+        return given

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from hoag.beliefs import Beliefs
 from hoag.console import progress
 from hoag.errors import HoagError
 from hoag.linear import fit_linear
 from hoag.models import Model
 from hoag.simulator.redraw import redraw
-from hoag.views import evaluation_view
+from hoag.view_changes import Seen, see
 
 Vectors = NDArray[np.floating]
 Texts = Sequence[str]
@@ -160,7 +160,7 @@ def through_other_telescopes(
         chosen[name] = np.flatnonzero(labels == number)[:most]
         counts.append(len(chosen[name]))
     before = {name: _seen(model, [ids[r] for r in rows], None, 0) for name, rows in chosen.items()}
-    centre = np.mean([vectors.mean(axis=0) for vectors, _ in before.values()], axis=0)
+    centre = np.mean([seen.vectors.mean(axis=0) for seen in before.values()], axis=0)
     jobs = [(name, target) for name in names for target in targets]
     results = {}
     for name, target in progress(jobs, "redrawing", unit="pairs of telescopes"):
@@ -175,36 +175,32 @@ def through_other_telescopes(
     return {"from": names, "to": list(targets), "galaxies": counts, **cells}
 
 
-def _seen(
-    model: Model, ids: Texts, survey: str | None, noise: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Representations and concentrations of galaxies drawn through a telescope."""
-    vectors, concentrations = [], []
+def _seen(model: Model, ids: Texts, survey: str | None, noise: int) -> Seen:
+    """What a model makes of galaxies drawn through a telescope."""
     size = model.recipe.images.stored
+    parts = []
     for start in range(0, len(ids), _BATCH):
         images = np.stack(
             [redraw(each, survey, size=size, noise=noise) for each in ids[start : start + _BATCH]]
         )
-        seen = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(model.device)
-        vector, concentration = model.respond(evaluation_view(seen, model.recipe.images.size))
-        vectors.append(vector)
-        concentrations.append(concentration)
-    return np.concatenate(vectors), np.concatenate(concentrations)
+        parts.append(see(model, images.transpose(0, 3, 1, 2)))
+    return Seen(
+        np.concatenate([part.vectors for part in parts]),
+        np.concatenate([part.concentrations for part in parts]),
+    )
 
 
 def _changes(
     model: Model,
-    before: tuple[NDArray[np.float32], NDArray[np.float32]],
-    after: tuple[NDArray[np.float32], NDArray[np.float32]],
+    before: Seen,
+    after: Seen,
     campaigns: Texts,
     centre: NDArray[np.float32],
 ) -> dict[str, float]:
-    from hoag.beliefs import Beliefs
-
-    one, two = before[0] - centre, after[0] - centre
+    one, two = before.vectors - centre, after.vectors - centre
     norms = np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1)
     cosine = (one * two).sum(axis=1) / np.maximum(norms, 1e-12)
-    beliefs = [Beliefs.of([each[1]], model.schema) for each in (before, after)]
+    beliefs = [Beliefs.of([each.concentrations], model.schema) for each in (before, after)]
     shift = beliefs[1].fraction() - beliefs[0].fraction()
     schema = model.schema
     theirs = np.array(campaigns)[:, None] == np.array(schema.campaign_of_question)

@@ -58,6 +58,13 @@ class Entry:
             )
         return int(value)
 
+    def number(self, key: str) -> float:
+        """Give a number."""
+        value = self._get(key, int | float, "a number")  # type: ignore[arg-type]
+        if isinstance(value, bool):
+            raise HoagError(f"{self.where}: '{key}' must be a number, not {value!r}")
+        return float(value)
+
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
         """Give one of several texts."""
         value = self.text(key, default)
