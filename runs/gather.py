@@ -69,12 +69,15 @@ def leaks(out: Path) -> Part:
     ids = np.array(table["id_str"].to_pylist())
     tested = set(ids[split_names(list(ids)) == "test"])
     pairs = read_table(out / "telescopes" / "near-duplicates.parquet")
+    alike = [{row["id_str_1"], row["id_str_2"]} for row in pairs.to_pylist()]
+    both = [pair for pair in alike if len(pair & decals) == 1]
     return {
         "trained_or_validated": len(trained),
         "decals_rings": len(trained & decals),
         "classes": len(trained & tested),
         "kept_out": pretraining.removed_in_all,
-        "near_duplicates": len(pairs),
+        "shown_by_both": len(both),
+        "shown_by_both_and_trained": sum(bool(pair & trained) for pair in both),
     }
 
 
@@ -137,7 +140,7 @@ def classes(out: Path) -> Part:
     curves: dict[str, Any] = {way: [] for way in WAYS}
     stamps = []
     for labels in CLASSES:
-        for way in WAYS:
+        for way in reversed(WAYS):
             place = out / "classes" / f"{way}-{labels}"
             told = read_json(
                 place.with_suffix(".json") if way == "probe" else place / "results.json"
