@@ -1,10 +1,11 @@
 # make demo: set up and run the main job. make test: set up, then lint, types and tests.
 # make docs: set up and build the documentation, site/index.html.
+# make notebooks: run those of docs/notebooks again, in place.
 # All need only Python 3.11 or newer and make.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test docs clean
+.PHONY: demo test docs notebooks clean
 
 demo: .venv/ready
 	$(BIN)/hoag demo --out demo --resume
@@ -18,6 +19,9 @@ test: .venv/ready
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo site/index.html
+
+notebooks: .venv/ready
+	$(BIN)/python docs/notebooks/run.py
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit('hoag needs Python 3.11 or newer; set PYTHON=' if sys.version_info < (3, 11) else 0)"
