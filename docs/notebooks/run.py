@@ -7,6 +7,7 @@ standard error, where hoag says what it does and draws progress bars. Warnings a
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -80,7 +81,9 @@ def plain(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
             for output in cell.outputs:
-                output.pop("metadata", None) if output.output_type == "stream" else None
+                data = output.get("data", {})
+                if "text/html" in data:  # astropy numbers its tables by their place in memory
+                    data["text/html"] = re.sub(r' id="table\d+"', "", data["text/html"])
     return notebook
 
 

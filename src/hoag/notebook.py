@@ -19,7 +19,7 @@ SHOWN, SIDE = 12, 96  # galaxies of a gallery, and the pixels each is shown at
 LARGE, ROWS = 192, 16  # pixels of one galaxy, and the columns of its table that are shown
 
 # Colours are the notebook's own, so that dark themes stay dark.
-_TREE = "font-family:monospace;font-size:12px;line-height:1.35;margin:4px 0 10px;white-space:pre;overflow-x:auto"
+_TREE = "font:12px/1.35 monospace;margin:4px 0 10px;white-space:pre;overflow-x:auto"
 _CELL = "text-align:left;padding:2px 10px 2px 0;vertical-align:top"
 
 
