@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +54,18 @@ def test_predicting_is_measured(tmp_path):
     (row,) = rows_of("predict.py", *options)
     assert row["galaxies"] == 120 and row["memory MB"] >= row["not files MB"] > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_case_runs_and_its_table_can_be_written(tmp_path):
+    path = tmp_path / "results.json"
+    rows = rows_of("run.py", "all", "--tiny", "--out", str(path))
+    assert {row["case"].split()[0] for row in rows} >= {"vote-loss", "pretrained-step", "search"}
+    for row in rows:
+        assert row["hoag ms wall"] > 0 and row["hoag ms processor"] > 0 and row["asked"]
+    readme = tmp_path / "README.md"
+    shutil.copy(BENCHMARKS / "README.md", readme)
+    code = "import json, sys; from pathlib import Path; from table import write_table;"
+    code += "write_table(Path(sys.argv[2]), [json.loads(Path(sys.argv[1]).read_text())])"
+    command = [sys.executable, "-c", code, str(path), str(readme)]
+    subprocess.run(command, cwd=BENCHMARKS, check=True)
+    assert all(f"| {row['case']} |" in readme.read_text() for row in rows)

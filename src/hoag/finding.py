@@ -133,7 +133,7 @@ def find(
     return Found(table, ranking.aims, chosen, about, store)
 
 
-def _apply(vectors: Vectors, weights: Floats, intercepts: Floats) -> NDArray[np.float32]:
+def score_all(vectors: Vectors, weights: Floats, intercepts: Floats) -> NDArray[np.float32]:
     """Score all galaxies a block at a time: (galaxies, outputs)."""
     import torch
 
@@ -159,7 +159,7 @@ def _rank_classes(
     names = aims_of(told)
     truths = [told.values == told.classes.index(name) for name in names]
     probes = [fit_probe(features, yes, sample, seed, objects) for yes in truths]
-    scores = _apply(
+    scores = score_all(
         vectors,
         np.stack([probe.weights for probe in probes], axis=1),
         np.array([probe.intercept for probe in probes]),
@@ -210,7 +210,7 @@ def _joined_classes(
 def _rank_numbers(vectors: Vectors, told: Sought, rows: Ints, objects: Ints, seed: int) -> _Ranking:
     features = vectors.take(rows).astype(np.float64)
     probe = fit_numbers(features, told.values, seed, objects)
-    value = _apply(vectors, probe.weights[:, None], np.array([probe.intercept]))[:, 0]
+    value = score_all(vectors, probe.weights[:, None], np.array([probe.intercept]))[:, 0]
     value = value.astype(np.float64)
     value[rows] = probe.held_out
     doubt = np.empty(len(vectors))

@@ -21,7 +21,12 @@ from hoag.galaxies import Galaxies
 from hoag.interruption import Interruption
 from hoag.meter import Meter
 from hoag.objectives import Batch, Objective, make_objective
-from hoag.optimisation import learning_rate, make_optimiser, set_learning_rate
+from hoag.optimisation import (
+    learning_rate,
+    make_optimiser,
+    set_learning_rate,
+    settle_optimiser,
+)
 from hoag.provenance import stamp
 from hoag.recipe import Recipe
 from hoag.runs import Log, counts_of, finish_run, labels_hash, start_run
@@ -168,7 +173,7 @@ def _train(job: Fit, *, quiet: bool) -> None:
     settings, progress, fabric = job.recipe.training, job.progress, job.fabric
     if progress.stopped or progress.step >= settings.steps:
         return
-    wrapped, optimiser = fabric.setup(job.objective, job.optimiser)
+    wrapped, optimiser = set_up(job)
     plan = Plan(job.train, job.recipe.batch, job.recipe.seed)
     rows = PlannedRows(plan, progress.step, settings.steps, rank(), world_size())
     source = BatchSource(job.train, job.recipe.images.stored, job.recipe.seed, job.train_labels)
@@ -180,7 +185,7 @@ def _train(job: Fit, *, quiet: bool) -> None:
     job.objective.train()
     with Interruption() as interruption, meter:
         for batch in meter.timed(batches):
-            result = _step(job, wrapped, optimiser, batch.to(fabric.device))
+            result = take_step(job, wrapped, optimiser, batch.to(fabric.device))
             progress.step += 1
             meter.count(result)
             if progress.step % settings.log_every == 0:
@@ -195,7 +200,19 @@ def _train(job: Fit, *, quiet: bool) -> None:
     interruption.obey(f"{job.out}: stopped at step {progress.step}; go on with --resume")
 
 
-def _step(job: Fit, wrapped: Any, optimiser: Any, batch: Batch) -> dict[str, Tensor]:
+def set_up(job: Fit) -> tuple[Any, Any]:
+    """Put objective and optimiser on the device, laid out as it works quickest.
+
+    Gives what Fabric makes of them.
+    """
+    if job.fabric.device.type in ("cpu", "cuda"):
+        # Convolutions are quicker, depthwise ones twice, with a pixel's channels side by side.
+        job.objective.to(memory_format=torch.channels_last)
+    settle_optimiser(job.optimiser, job.fabric.device)
+    return job.fabric.setup(job.objective, job.optimiser)
+
+
+def take_step(job: Fit, wrapped: Any, optimiser: Any, batch: Batch) -> dict[str, Tensor]:
     """Take one optimiser step and move the target; gives the logged scalars."""
     settings, step = job.recipe.optimiser, job.progress.step
     total = job.recipe.training.steps

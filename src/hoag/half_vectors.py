@@ -120,22 +120,28 @@ class Vectors:
         """Standardise new vectors (k, dim) as those of the table are."""
         return ((np.asarray(numbers, np.float64) - self.mean) / self.scale).astype(np.float32)
 
+    def halves(self, start: int, stop: int) -> torch.Tensor:
+        """Rows from one to before another as they are, (rows, dim) float16; not to be written."""
+        import warnings
+
+        import torch
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a mapped file cannot be written: nor do we
+            return torch.from_numpy(np.asarray(self.rows[start:stop]))
+
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, torch.Tensor]]:
         """Go through rows: the first row of each block, and its float32 (rows, dim) tensor.
 
         The tensor is overwritten by the next block.
         """
-        import warnings
-
         import torch
 
         stop = len(self) if stop is None else stop
         memory = torch.empty((BLOCK, self.dim))
         for first in range(start, stop, BLOCK):
-            halves = np.asarray(self.rows[first : min(first + BLOCK, stop)])
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a mapped file cannot be written: nor do we
-                block = memory[: len(halves)].copy_(torch.from_numpy(halves))
+            halves = self.halves(first, min(first + BLOCK, stop))
+            block = memory[: len(halves)].copy_(halves)
             yield first, block
 
     def in_stretches(self, work: Callable[[int, int], T]) -> list[T]:

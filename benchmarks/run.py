@@ -1,0 +1,96 @@
+"""Run one case of the benchmarks or all, and print a table and the same as JSON.
+
+    python benchmarks/run.py vote-loss
+    python benchmarks/run.py all --out results.json
+    python benchmarks/run.py table results.json      write the table of README.md
+
+Peers take part once `python benchmarks/peers.py install` has made their environment.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from table import write_table
+from turns import Bench
+
+from hoag.provenance import commit, machine, package_version
+
+FAMILIES = ("loss", "steps", "search", "start")
+README = Path(__file__).with_name("README.md")
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+parser.add_argument("case", help="a case, all, list or table")
+parser.add_argument("results", nargs="*", help="JSON files that the table is written from")
+parser.add_argument("--out", help="JSON file that the results are written to")
+parser.add_argument("--tiny", action="store_true", help="as small as can be; numbers mean nothing")
+parser.add_argument("--busy", action="store_true", help="judge by processor time")
+parser.add_argument("--repeats", type=int, default=7, help="rounds of turns")
+
+
+def cases() -> dict[str, Any]:
+    """Find all cases by name."""
+    found: dict[str, Any] = {}
+    for family in FAMILIES:
+        found |= import_module(f"cases.{family}").CASES
+    return found
+
+
+def measure(chosen: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Run cases; a case that fails is told of and does not stop the others."""
+    rows: list[dict[str, Any]] = []
+    failed = {}
+    before = os.getloadavg()
+    for name, case in chosen.items():
+        with tempfile.TemporaryDirectory(prefix="hoag-benchmark-") as folder:
+            bench = Bench(Path(folder), options.tiny, options.repeats, options.busy)
+            started = time.perf_counter()
+            try:
+                case(bench)
+            except Exception as error:  # one case must not spoil a long run
+                if len(chosen) == 1:
+                    raise
+                failed[name] = f"{type(error).__name__}: {error}"
+                print(f"{name} failed: {failed[name]}", file=sys.stderr)
+            rows += bench.rows
+            print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    libraries = {name: package_version(name) for name in ("torch", "timm", "numpy", "scikit-learn")}
+    command = f"python benchmarks/run.py {' '.join(sys.argv[1:])}"
+    return {
+        "command": command, "commit": commit(), "machine": machine(), "libraries": libraries,
+        "load before": before, "load after": os.getloadavg(), "failed": failed, "rows": rows,
+    }  # fmt: skip
+
+
+def main() -> None:
+    options = parser.parse_args()
+    known = cases()
+    if options.case == "list":
+        for name, case in known.items():
+            print(f"{name:<24}{(case.__doc__ or '').strip().splitlines()[0]}")
+        return
+    if options.case == "table":
+        write_table(README, [json.loads(Path(path).read_text()) for path in options.results])
+        return
+    if options.case != "all" and options.case not in known:
+        raise SystemExit(f"no case {options.case!r}; there are {', '.join(known)}, all")
+    chosen = known if options.case == "all" else {options.case: known[options.case]}
+    found = measure(chosen, options)
+    if options.out:
+        Path(options.out).write_text(json.dumps(found, indent=1) + "\n")
+    from table import text_of
+
+    print(text_of([found]))
+    print(json.dumps(found))
+    if found["failed"]:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

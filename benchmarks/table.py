@@ -1,0 +1,62 @@
+"""The table of README.md, written from the JSON of runs."""
+
+from pathlib import Path
+from typing import Any
+
+START, END = "<!-- table: python benchmarks/run.py table -->", "<!-- end of table -->"
+HEAD = ("case", "hoag", "floor", "peer", "of the floor", "times the peer", "asked", "reached")
+
+
+def text_of(runs: list[dict[str, Any]]) -> str:
+    """The rows of runs as a Markdown table, each run with its command, commit and machine."""
+    lines = [_line(HEAD), "|" + "---|" * len(HEAD)]
+    lines += [_line(_cells(row)) for run in runs for row in run["rows"]]
+    lines.append("")
+    for run in runs:
+        load = f"{run['load before'][0]:.1f} to {run['load after'][0]:.1f}"
+        libraries = ", ".join(f"{name} {version}" for name, version in run["libraries"].items())
+        lines.append(
+            f"`{run['command']}`: commit {(run['commit'] or 'unknown')[:7]}, "
+            f"{run['machine']['processor']}, {run['machine']['cores']} cores, {libraries}, "
+            f"load {load}."
+        )
+    return "\n".join(lines)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    by = row["by"]
+    cells = [row["case"]]
+    for side in ("hoag", "floor", "peer"):
+        seconds = row.get(f"{side} ms {by}")
+        cells.append("" if seconds is None else _milliseconds(seconds))
+    for side in ("floor", "peer"):
+        ratio = row.get(f"times {side} {by}")
+        other = row.get(f"times {side} {'wall' if by == 'processor' else 'processor'}")
+        cells.append("" if ratio is None else f"{ratio:.2f} ({other:.2f})")
+    asked = [f"{name} {value:g}" for name, value in row["asked"].items()]
+    cells.append(", ".join(asked))
+    values = [
+        f"{name} {'yes' if row['reached'][name] else 'no'}: {value:.3g}"
+        for name, value in row["found"].items()
+        if name not in ("floor", "peer")
+    ]
+    judged = [f"{n} {'yes' if row['reached'][n] else 'no'}" for n in row["found"]
+              if n in ("floor", "peer")]  # fmt: skip
+    cells.append(", ".join(judged + values) or "not measured")
+    return cells
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value / 1e3:.3g} s" if value >= 1e4 else f"{value:.3g} ms"
+
+
+def _line(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def write_table(path: Path, runs: list[dict[str, Any]]) -> None:
+    """Put the table between its marks."""
+    text = path.read_text()
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    path.write_text(f"{before}{START}\n\n{text_of(runs)}\n\n{END}{after}")
