@@ -5,6 +5,8 @@ import pytest
 
 from hoag import HoagError
 from hoag.hashes import hashes_of
+from hoag.simulator import draw
+from hoag.simulator.redraw import redraw
 from hoag.telescope_views import degrade, operators, sky_deviation, sky_noise
 from hoag.telescopes import Telescope, find_telescope, get_telescope, known_telescopes
 
@@ -154,3 +156,30 @@ def test_what_is_wrong_in_a_file_of_telescopes_is_said(tmp_path, text, complaint
     path.write_text(text)
     with pytest.raises(HoagError, match=complaint):
         known_telescopes(path)
+
+
+def detail(image):
+    """Log share of a picture's power on scales of 2 to 8 pixels."""
+    grey = image.mean(axis=0) - image.mean()
+    window = np.hanning(len(grey))
+    power = np.abs(np.fft.fft2(grey * window[:, None] * window)) ** 2
+    waves = np.hypot(*np.meshgrid(np.fft.fftfreq(len(grey)), np.fft.fftfreq(len(grey))))
+    return np.log10(power[(waves > 0.125) & (waves < 0.5)].sum() / power.sum())
+
+
+def test_degraded_galaxies_have_the_detail_of_those_that_the_telescope_itself_draws():
+    """The simulator's truth, of linear light and Moffat profiles, against what pictures give."""
+    galaxies = [each for n in range(80) if (each := draw(n, size=96)).survey == "decals"][:12]
+    scales = np.array([2 * g.truth.half_field * g.truth.radius for g in galaxies]) / 96
+    own, drawn = (
+        np.stack([redraw(g.id_str, survey, size=96).transpose(2, 0, 1) for g in galaxies])
+        for survey in (None, "mzls-bass")
+    )
+    known = known_telescopes()
+    source, target = known["decals"], known["mzls-bass"]
+    noise = sky_noise(drawn, scales, target)
+    keys = hashes_of([g.id_str for g in galaxies])
+    made = degrade(own, scales, source, target, keys, noise=noise)
+    before, after, truth = (np.median([detail(i) for i in each]) for each in (own, made, drawn))
+    assert truth < before - 0.2 and abs(after - truth) < 0.5 * abs(before - truth)
+    assert sky_noise(made, scales, target) == pytest.approx(noise, rel=0.3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hoag.figure_style import FAINT, FALSE, TRUE, new_figure, styled
+from hoag.figure_style import FAINT, FALSE, GRID, TRUE, new_figure, styled
 from hoag.thumbnails import jpeg_uris
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _SELDOM = 0.05  # mean probability to be asked, below which a question is in the
 
 
 def shift_figure(questions: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the mean expected fraction of each answer before and after, question by question.
+    """Draw the mean shift of each answer's expected fraction, question by question.
 
     Parameters
     ----------
@@ -25,28 +25,28 @@ def shift_figure(questions: Sequence[Mapping[str, Any]]) -> Figure:
         As `hoag.view_changes.question_shifts` gives them; those seldom asked are left out.
     """
     asked = [each for each in questions if each["asked"] >= _SELDOM] or list(questions)
-    names, before, after, breaks = [], [], [], []
+    several = len({each["question"].rpartition("-")[2] for each in asked}) > 1  # campaigns
+    names, shifts, breaks = [], [], []
     for each in asked:
+        short = each["question"] if several else each["question"].rpartition("-")[0]
         for number, answer in enumerate(each["answers"]):
-            short = each["question"].rpartition("-")[0]
-            names.append(f"{short}: {answer['name']}" if number == 0 else answer["name"])
-            before.append(answer["before"])
-            after.append(answer["before"] + answer["shift"])
+            named = f"{short}: {answer['name']}" if number == 0 else answer["name"]
+            names.append(f"{named}  {answer['before']:.2f}")
+            shifts.append(answer["shift"])
         breaks.append(len(names) - 0.5)
     rows = np.arange(len(names))
     with styled():
         figure = new_figure(7.2, 0.9 + 0.21 * len(names), layout="constrained")
         axes = figure.add_subplot()
-        for row, one, two in zip(rows, before, after, strict=True):
-            axes.plot([one, two], [row, row], color=TRUE if two > one else FALSE, lw=2.2, zorder=2)
-        axes.scatter(before, rows, s=24, facecolors="none", edgecolors=FAINT, zorder=3)
-        colours = [TRUE if two > one else FALSE for one, two in zip(before, after, strict=True)]
-        axes.scatter(after, rows, s=24, c=colours, zorder=4)
-        axes.hlines(breaks[:-1], 0, 1, color=FAINT, lw=0.4)
+        axes.barh(rows, shifts, height=0.7, color=[TRUE if s > 0 else FALSE for s in shifts])
+        axes.axvline(0, color=FAINT, lw=0.8)
+        for place in breaks[:-1]:
+            axes.axhline(place, color=GRID, lw=0.8)
         axes.set_yticks(rows, names)
         axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_xlim(0, 1)
-        axes.set_xlabel("mean expected vote fraction: open before, filled after")
+        largest = max(0.02, *np.abs(shifts))
+        axes.set_xlim(-1.05 * largest, 1.05 * largest)
+        axes.set_xlabel("mean shift of the expected vote fraction, whose mean before is given")
         axes.grid(axis="y", visible=False)
         axes.tick_params(length=0, labelsize=8)
         return figure

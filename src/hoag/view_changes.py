@@ -103,10 +103,11 @@ def neighbours_kept(before: Vectors, after: Vectors, k: int) -> float:
 def question_shifts(
     model: Model, galaxies: Galaxies, before: Seen, after: Seen
 ) -> list[dict[str, Any]]:
-    """Say how expected vote fractions shift, question by question of the galaxies' campaigns.
+    """Say how expected vote fractions shift, question by question.
 
     Galaxies are weighted by how likely each is asked the question, as seen before. Those that were
-    in a campaign count for its questions alone; where none was in any, all count for all.
+    in a campaign count for its questions alone; where none was in any, all count for those of the
+    campaigns that the model has learned from.
 
     Returns
     -------
@@ -119,9 +120,13 @@ def question_shifts(
     fraction, change = one.fraction(), two.fraction() - one.fraction()
     asked = one.probability_asked()
     campaigns = _campaigns(galaxies)
+    foreign = bool((campaigns == "").all())
+    learned = model.record.get("trained_on", {}).get("campaigns", {})
     found = []
     for number, question in enumerate(schema.questions):
-        theirs = (campaigns == question.campaign) | (campaigns == "").all()
+        theirs = campaigns == question.campaign
+        if foreign:
+            theirs = np.full(len(galaxies), not learned or question.campaign in learned)
         if not theirs.any():
             continue
         own = slice(question.start, question.stop)
