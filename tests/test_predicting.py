@@ -216,12 +216,15 @@ def test_a_killed_prediction_goes_on_to_the_same_bytes(
 
 def test_parts_of_another_prediction_are_not_mixed_in(models, voted, tmp_path, monkeypatch):
     out = tmp_path / "p.parquet"
-    monkeypatch.setattr(predicting.Prediction, "part", lambda *_: 1 / 0)
+    whole = predicting.Prediction.part
+    monkeypatch.setattr(prediction_parts, "PART", 40)
+    monkeypatch.setattr(
+        predicting.Prediction, "part", lambda job, a, b: 1 / 0 if a else whole(job, a, b)
+    )
     with pytest.raises(ZeroDivisionError):
-        predict_to(out, models[0], voted, volunteers=40)
-    monkeypatch.undo()
+        predict_to(out, models[0], voted, volunteers=40, campaign="gz2")
     with pytest.raises(HoagError, match="another prediction .its volunteers is 40, now 30.*delete"):
-        predict_to(out, models[0], voted, volunteers=30)
+        predict_to(out, models[0], voted, volunteers=30, campaign="gz2")
 
 
 @pytest.mark.parametrize(
@@ -292,3 +295,10 @@ def test_temperatures_of_other_weights_are_refused(runs, models, tmp_path):
     about = {"weights": models[1].votes_hash}
     write_temperatures(run / "best", Temperatures({"bar-gz2": 2.0}, about))
     assert hoag.load(run, device="cpu").temperatures.by_question == {"bar-gz2": 2.0}
+
+
+def test_a_prediction_that_fails_at_once_leaves_nothing(models, voted, tmp_path, monkeypatch):
+    monkeypatch.setattr(predicting.Prediction, "part", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        predict_to(tmp_path / "p.vot", models[0], voted, campaign="gz2")
+    assert not list(tmp_path.iterdir())

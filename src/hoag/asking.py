@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from hoag.errors import HoagError
+from hoag.files import check_place
 from hoag.galaxies import Galaxies
 from hoag.galaxies import open as open_galaxies
 from hoag.loading import load
 from hoag.models import Model
 from hoag.predicting import VOLUNTEERS, predict_to
 from hoag.predicting import predict as predict_votes
+from hoag.prediction_parts import check_suffix
 from hoag.tuned import Tuned, predict_table, predict_table_to
 
 if TYPE_CHECKING:
@@ -111,6 +113,9 @@ def predict(
         If models and galaxies do not fit each other, or an option is odd.
     """
     given = [model] if isinstance(model, str | Path | Model) else list(model)
+    if out is not None:
+        read = [each for each in (*given, galaxies) if isinstance(each, str | Path)]
+        check_suffix(check_place(out, *read))
     if not given:
         raise HoagError("give a model to predict with")
     models = [_loaded(each, which, device) for each in given]
@@ -179,6 +184,8 @@ def calibrate(
     from hoag.calibrating import calibrate as judge
     from hoag.calibrating import open_held_out
 
+    if out is not None:
+        check_place(out, folder=True)
     loaded = _loaded(model, which, device)
     if not isinstance(galaxies, Galaxies):
         galaxies = open_held_out(galaxies, loaded.schema)

@@ -236,6 +236,8 @@ def map_galaxies(
     HoagError
         If there are fewer than three galaxies, or no such column.
     """
+    if thumbnails < 0:
+        raise HoagError(f"thumbnails = {thumbnails} must be 0 or more")
     vectors = open_vectors(embeddings)
     store = None if galaxies is None else opened(galaxies)
     joined = None

@@ -52,6 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         # The reader, `head` say, has what it wanted.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # the disk is full, say; what was being written is not there
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"hoag: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
 
 
 @app.command
@@ -181,8 +185,10 @@ def train(
         The questions of the votes, if not GZ-Evo's: e.g. --schema gz-evo --schema mine.toml
     """
     from hoag.console import is_first
+    from hoag.files import check_place
     from hoag.training import train as run
 
+    check_place(out, galaxies, folder=True)
     folder = run(
         recipe, galaxies, out, overrides=overrides, resume=resume, device=device, labels=labels,
         schema=schema,
@@ -213,10 +219,12 @@ def embed(
     device
         Where to compute.
     """
-    from hoag.embedding import write_embeddings
+    from hoag.embedding import check_name, write_embeddings
+    from hoag.files import check_place
     from hoag.galaxies import open as open_galaxies
     from hoag.loading import load
 
+    check_name(check_place(out, galaxies, model))
     loaded = load(model, which=which, device=device)
     table = loaded.embed(open_galaxies(galaxies, schema=loaded.schema), symmetries=symmetries)
     write_embeddings(table, out)
@@ -270,8 +278,11 @@ def probe(
     final
         Train on the train half, score on the test half. Look once, at the end.
     """
+    from hoag.files import check_place
     from hoag.judging import probe_files
 
+    if out is not None:
+        check_place(out, folder=True)
     print(
         probe_files(
             [embeddings, *more], labels, task=task, label=label, key=key, sizes=sizes, folds=folds,

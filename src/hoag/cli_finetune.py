@@ -58,8 +58,10 @@ def finetune(
         Where to train.
     """
     from hoag.console import is_first
+    from hoag.files import check_place
     from hoag.finetuning import finetune as run
 
+    check_place(out, galaxies, labels, model, folder=True)
     chosen = {"finetune.train": train, "finetune.class_weights": class_weights}
     options = [f"{name}={value}" for name, value in chosen.items() if value is not None]
     run(

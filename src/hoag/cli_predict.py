@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from hoag.errors import HoagError
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -154,9 +156,13 @@ def surveys(
         Where to compute.
     """
     from hoag.calibrating import open_held_out
+    from hoag.files import check_place
     from hoag.loading import load
     from hoag.surveying import compare_surveys, summary_sentences
 
+    if neighbours < 1:
+        raise HoagError(f"--neighbours {neighbours}: look at 1 neighbour or more")
+    check_place(out, folder=True)
     loaded = load(model, which=which, device=device)
     opened = open_held_out(galaxies, loaded.schema)
     results = compare_surveys(

@@ -53,10 +53,13 @@ def search(
         The table to write: .parquet, .csv, .fits or .vot. Without it the first 20 are printed.
     """
     from hoag.catalogue import suffix_of
+    from hoag.files import check_place
     from hoag.searching import search as look
 
-    if out is not None and out.suffix.lower() not in (".html", ".htm"):
-        suffix_of(out)
+    if out is not None:
+        if out.suffix.lower() not in (".html", ".htm"):
+            suffix_of(out)
+        check_place(out, embeddings, image, examples, negatives, catalogue, galaxies)
     found = look(
         embeddings, id, image=image, model=model, examples=examples, label=label,
         negatives=negatives, where=where, catalogue=catalogue, galaxies=galaxies, top=top,
@@ -98,7 +101,9 @@ def map_verb(
         Of umap.
     """
     from hoag.atlas import map_galaxies
+    from hoag.files import check_place
 
+    check_place(out, folder=True)
     made = map_galaxies(
         embeddings, method=method, colour=colour, catalogue=catalogue, galaxies=galaxies,
         thumbnails=thumbnails, key=key, seed=seed,
@@ -150,9 +155,11 @@ def find(
         Draws folds, subsets and resamplings.
     """
     from hoag.catalogue import suffix_of
+    from hoag.files import check_place
     from hoag.finding import find as look
 
     suffix_of(out)
+    check_place(out, embeddings, labels, catalogue, galaxies)
     found = look(
         embeddings, labels, label=label, key=key, target=target, kind=kind, prior=_shares(prior),
         suggest=suggest, want=want, catalogue=catalogue, galaxies=galaxies, seed=seed,

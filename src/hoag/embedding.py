@@ -67,11 +67,16 @@ def write_embeddings(table: pa.Table, path: str | Path) -> None:
     """Write an embeddings table as Parquet, whole or not at all, its stamp with it."""
     import pyarrow.parquet as pq
 
-    if Path(path).suffix != ".parquet":
-        raise HoagError(f"{path}: embeddings are written as Parquet; end the name in .parquet")
+    check_name(path)
     with written_whole(path) as temporary:
         # Digits of a representation don't repeat, so dictionaries only cost time.
         pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
+
+
+def check_name(path: str | Path) -> None:
+    """Refuse to write embeddings as anything but Parquet."""
+    if Path(path).suffix != ".parquet":
+        raise HoagError(f"{path}: embeddings are written as Parquet; end the name in .parquet")
 
 
 def read_embeddings(path: str | Path) -> pa.Table:

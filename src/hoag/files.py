@@ -49,8 +49,44 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 def _swap_in(new: Path, path: Path, holder: Path) -> None:
     # os.replace is atomic for files but refuses to replace a folder that has something in it.
     if path.is_dir() and not path.is_symlink():
+        if not new.is_dir():
+            raise HoagError(f"{path}: is a folder, which no file replaces; choose another place")
         os.replace(path, holder / ".old")
     os.replace(new, path)
+
+
+def check_place(out: str | Path, *inputs: str | Path | None, folder: bool = False) -> Path:
+    """Refuse, before the work, a place where an output cannot go or should not.
+
+    Parameters
+    ----------
+    out
+        The file or folder to write.
+    inputs
+        What is read, which is never overwritten.
+    folder
+        Whether a folder is written, else a file.
+
+    Raises
+    ------
+    HoagError
+        If `out` is one of the inputs, a folder where a file is written or the other way round, or
+        below something that is no folder or may not be written to.
+    """
+    path = Path(out)
+    for given in inputs:
+        if given is not None and path.resolve() == Path(given).resolve():
+            raise HoagError(f"{out}: is what is read, and would be overwritten; choose another OUT")
+    if path.exists() and path.is_dir() != folder:
+        wanted = "name a folder, new or there already" if folder else "name a file"
+        raise HoagError(f"{out}: is a {'file' if folder else 'folder'}; {wanted}")
+    places = [path, *path.absolute().parents] if folder else path.absolute().parents
+    above = next(place for place in places if place.exists())
+    if not above.is_dir():
+        raise HoagError(f"{out}: cannot be written, since {above} is no folder; choose another OUT")
+    if not os.access(above, os.W_OK):
+        raise HoagError(f"{out}: you may not write to {above}; choose another OUT")
+    return path
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -68,6 +68,10 @@ def with_columns(
         return table
     rows = rows_in(catalogue, table[ID].combine_chunks())
     places = pa.array(rows, mask=rows < 0)
+    if len(rows) and (rows < 0).all():
+        other = catalogue[ID][0].as_py() if len(catalogue) else ""
+        say(f"the catalogue has none of these galaxies, so its columns are empty; ids look like "
+            f"'{other}' in it and '{table[ID][0]}' here")  # fmt: skip
     clash = [n for n in catalogue.column_names if n in (*table.column_names, *taken) and n != ID]
     if clash:
         say(f"the catalogue's columns {', '.join(clash)} are left out: the result has such already")

@@ -87,7 +87,7 @@ def probe_files(
         labelled = _of_folder(Path(labels), task)
     else:
         labelled = _of_file(Path(labels), key, label)
-    labelled = _with_vectors(labelled, tables, halves)
+    labelled = _with_vectors(labelled, tables, halves, str(labels))
     chosen = list(sizes) if sizes else _sizes(labelled.open, folds, balance)
     curves = []
     for name, table in tables.items():
@@ -143,7 +143,9 @@ def _of_folder(folder: Path, task: str | None) -> Labelled:
     return Labelled(opened, closed, loaded.groups)
 
 
-def _with_vectors(labelled: Labelled, tables: Mapping[str, pa.Table], halves: bool) -> Labelled:
+def _with_vectors(
+    labelled: Labelled, tables: Mapping[str, pa.Table], halves: bool, where: str
+) -> Labelled:
     """Keep the labels that every table has a vector for, and say how many those are."""
     embedded = set.intersection(*(set(table["id_str"].to_pylist()) for table in tables.values()))
     parts = [
@@ -152,8 +154,14 @@ def _with_vectors(labelled: Labelled, tables: Mapping[str, pa.Table], halves: bo
     ]
     total = len(labelled.open) + len(labelled.closed)
     kept = len(parts[0]) + len(parts[1])
+    if total == 0:
+        raise HoagError(f"{where}: no galaxy has a label; fill some in")
     if kept == 0:
-        raise HoagError(f"none of the {total:,} labelled ids has a vector; join by the same ids")
+        one, other = next(iter(labelled.open | labelled.closed)), min(embedded, default="")
+        raise HoagError(
+            f"{where}: none of the {total:,} labelled ids has a vector; ids look like '{one}' "
+            f"there and '{other}' in the embeddings"
+        )
     if kept < total:
         say(f"{total - kept:,} of {total:,} labels have no vector in every table")
     if not halves:

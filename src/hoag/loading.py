@@ -16,7 +16,7 @@ from hoag.goal_heads import Goal
 from hoag.models import BATCH, Model
 from hoag.objectives import Objective, make_objective
 from hoag.recipe import Recipe, load_recipe
-from hoag.schema import Schema
+from hoag.schema import Schema, load_schema
 from hoag.temperatures import FILE as TEMPERATURES
 from hoag.temperatures import read_temperatures
 from hoag.tuned import Tuned
@@ -120,9 +120,11 @@ def load(
 def _assemble(records: Path, folder: Path, weights: dict[str, Tensor], device: str) -> Model:
     """Put a model together from its records, and weights that lie in `folder`."""
     recipe = load_recipe(records / "recipe.toml")
-    schema = Schema.from_dict(read_json(records / "schema.json"))
+    schema = load_schema(records / "schema.json")
     path = records / "run.json"
     run = read_json(path) if path.exists() else {}
+    if not isinstance(run, dict):
+        raise HoagError(f"{path}: is no record of a run; put back the run.json of the run")
     goal = Goal.from_dict(run["goal"], str(path)) if "goal" in run else None
     objective = make_objective(recipe, schema, run.get("classes"), goal)
     made_for = load_stamp(folder).get("schema_hash", schema.hash)

@@ -17,7 +17,7 @@ from hoag._version import __version__
 from hoag.catalogue import PARQUET, SUFFIXES, read_table, write_parts
 from hoag.console import progress, say
 from hoag.errors import HoagError
-from hoag.files import read_json, write_json
+from hoag.files import check_place, read_json, write_json
 from hoag.galaxies import Galaxies
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Job(Protocol):
 
 
 def check_suffix(out: str | Path) -> Path:
-    """Refuse a name that ends in no format of catalogues."""
-    path = Path(out)
+    """Refuse a place that cannot be written, and a name that ends in no format of catalogues."""
+    path = check_place(out)
     if path.suffix.lower() not in SUFFIXES:
         raise HoagError(f"{path}: catalogues are written as {', '.join(SUFFIXES)}; end it in one")
     return path
@@ -58,12 +58,17 @@ def write_prediction(out: Path, job: Job) -> Path:
     folder = out.with_name(out.name + ".parts")
     about = job.about()
     _start(folder, {"part": PART, "format": out.suffix, "keep": list(job.keep), **about})
-    _try_format(job, folder / f"kept{out.suffix}")
     todo = [cut for cut in bounds(job.galaxies) if not _file(folder, cut[0]).exists()]
     if len(todo) < len(bounds(job.galaxies)):
         say(f"{out}: goes on with {len(todo)} of {len(bounds(job.galaxies))} parts left")
-    for start, stop in progress(todo, "predicting", unit=UNIT):
-        write_parts(lambda: [job.part(start, stop)], _file(folder, start))  # noqa: B023
+    try:
+        _try_format(job, folder / f"kept{out.suffix}")
+        for start, stop in progress(todo, "predicting", unit=UNIT):
+            write_parts(lambda: [job.part(start, stop)], _file(folder, start))  # noqa: B023
+    except BaseException:
+        if not any(folder.glob("part-*")):  # nothing to go on with
+            shutil.rmtree(folder)
+        raise
     files = [_file(folder, start) for start, _ in bounds(job.galaxies)]
     write_parts(lambda: (read_table(file) for file in files), out, stamp=about)
     shutil.rmtree(folder)

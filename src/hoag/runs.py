@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hoag.distributed import rank, world_size
 from hoag.errors import HoagError
-from hoag.files import read_json, write_json, written_whole
+from hoag.files import check_place, read_json, write_json, written_whole
 from hoag.galaxies import Galaxies
 from hoag.provenance import full_stamp
 from hoag.recipe import Recipe, load_recipe, write_recipe
@@ -104,7 +104,7 @@ def start_run(
         _refuse_other_run(recipe, out, record, data)
         _record_resumption(recipe, out, record)
         return log
-    out.mkdir(parents=True, exist_ok=True)
+    check_place(out, folder=True).mkdir(parents=True, exist_ok=True)
     with written_whole(out / "recipe.toml") as temporary:
         temporary.write_text(write_recipe(recipe))
     write_json(out / "schema.json", schema.to_dict())

@@ -50,7 +50,7 @@ def _told(examples: GivenLabels, key: str, label: str | None) -> Sought:
     table = read_table(examples, text=(key,)) if isinstance(examples, str | Path) else examples
     chosen = label or ("label" if "label" in table.column_names else None)
     if chosen is not None:
-        return read_sought(table, label=chosen, key=key, kind="yes or no")
+        return read_sought(examples, label=chosen, key=key, kind="yes or no")
     ids = _only_ids(examples, key)
     for name in table.column_names:
         said = {label_text(v).lower() for v in table[name].to_pylist() if v is not None}
