@@ -173,10 +173,25 @@ def exported(out: Path) -> Part:
 
 
 def surveys(out: Path) -> Part:
-    """What `hoag surveys` found."""
+    """What `hoag surveys` found: of three telescopes, and of DECaLS galaxies seen as by SDSS."""
     told = read_json(out / "surveys" / "surveys.json")
+    again = read_json(out / "degraded" / "surveys.json")
     kept = {name: told[name] for name in ("data", "probe", "neighbours")}
-    return {**kept, "made_by": made_by(told["stamp"])}
+    (degraded,) = again["degraded"]
+    wanted = ("galaxies", "shift", "mirrored", "kept", "neighbours", "chance", "told_apart")
+    seen = {name: degraded[name] for name in wanted}
+    tables = {"SDSS": "gz2", "DECaLS": "decals-rings"}
+    colour = {n: colourfulness(out / "galaxies" / f"{t}.parquet") for n, t in tables.items()}
+    return {**kept, "colour": colour, "degraded": {**seen, "made_by": made_by(again["stamp"])},
+            "made_by": made_by(told["stamp"])}  # fmt: skip
+
+
+def colourfulness(table: Path) -> float:
+    """Range of red, green and blue over brightness, in the middle of 300 pictures."""
+    galaxies = hoag.open(table)
+    middle = galaxies.pixels(np.arange(300), 64)[:, :, 16:48, 16:48].astype(float)
+    spread = middle.max(axis=1) - middle.min(axis=1)
+    return float((spread.mean(axis=(1, 2)) / middle.mean(axis=(1, 2, 3))).mean())
 
 
 def plain(value: Any) -> Any:

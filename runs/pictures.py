@@ -30,13 +30,13 @@ from hoag.splits import split_names
 LARGEST = 120_000  # bytes of a picture
 SOURCES = {"hart16": "real counts (hart16)", "kaggle": "pseudo-counts (kaggle)"}
 ASKED = "smooth-or-featured-gz2"
-SHOWN = 32  # galaxies of the gallery
+SHOWN = 16  # galaxies of the gallery
 
 
-def save(figure: Figure, place: Path) -> None:
-    """Save a figure at 1,000 pixels' width or so, in few colours, and small."""
+def save(figure: Figure, place: Path, width: int = 1000) -> None:
+    """Save a figure at a width in pixels, in few colours, and small."""
     with written_whole(place) as temporary:
-        temporary.write_bytes(png_bytes(figure, dpi=round(1000 / figure.get_figwidth())))
+        temporary.write_bytes(png_bytes(figure, dpi=round(width / figure.get_figwidth())))
         with Image.open(temporary) as picture:
             few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
         few.save(temporary, optimize=True)
@@ -131,7 +131,7 @@ def main() -> None:
         **telescopes(told["surveys"]),
     }
     for name, figure in figures.items():
-        save(figure, place / f"{name}.png")
+        save(figure, place / f"{name}.png", 780 if name == "simulated-rings" else 1000)
 
 
 if __name__ == "__main__":

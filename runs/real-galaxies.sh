@@ -131,6 +131,13 @@ unless "$out/telescopes" hoag data build "$out/telescopes" --name "Three telesco
   --unlabelled "$galaxies/hst-goods.parquet" --survey gz2=SDSS \
   --survey decals-rings.parquet=DECaLS --survey hst-goods.parquet=HST
 unless "$out/surveys/surveys.json" hoag surveys "$model" "$out/telescopes" "$out/surveys"
+# And what changes when DECaLS galaxies are seen as by SDSS? Their size on the sky is not recorded;
+# 60 arcsec is an assumption.
+unless "$out/two" hoag data build "$out/two" --name "Two telescopes" --workers 1 \
+  --campaign "gz2=$galaxies/gz2.parquet" --unlabelled "$galaxies/decals-rings.parquet" \
+  --survey gz2=SDSS --survey decals-rings.parquet=DECaLS
+unless "$out/degraded/surveys.json" hoag surveys "$model" "$out/two" "$out/degraded" \
+  --degrade-to SDSS --field 60
 
 # What was found, as numbers, as pictures and as a page.
 python runs/gather.py "$out" docs/pictures/real-galaxies.json
