@@ -9,7 +9,7 @@ import hoag
 from hoag import opening_vectors
 from hoag.catalogue import read_table, write_table
 from hoag.cli_search import search as verb
-from hoag.embedding import make_table, write_embeddings
+from hoag.embedding import make_table, read_embeddings, write_embeddings
 from hoag.errors import HoagError
 from hoag.nearest import ApproximateIndex, nearest, units
 from hoag.opening_vectors import open_vectors
@@ -164,6 +164,29 @@ def test_image_by_the_very_model(tmp_path, tiny, galaxies, capsys):
         hoag.search(table, image=image, model=other)
     with pytest.raises(HoagError, match="does not record which model"):
         hoag.search(embeddings()[0], image=image, model=model)
+
+
+def test_embeddings_at_another_size_are_searched_at_that_size(tmp_path, tiny, galaxies, simulated):
+    from hoag.cli import embed
+    from hoag.exporting import export
+    from hoag.loading import random_model
+
+    model = random_model(tiny("pretrained"), galaxies.schema, device="cpu")
+    folder = export(model, tmp_path / "model")
+    made = tmp_path / "made.parquet"
+    embed(folder, str(simulated / "pretraining.parquet"), out=made, size=32, device="cpu")
+    vectors = open_vectors(made)
+    assert vectors.stamp["size"] == 32 and vectors.stamp["model"] == model.hash
+    own = model.embed(galaxies.take([3]), quiet=True)["representation"].to_numpy()[0]
+    assert not np.allclose(own, read_embeddings(made)["representation"].to_numpy()[3], rtol=1e-3)
+    image = tmp_path / "mine.png"
+    Image.fromarray(galaxies[3].image).save(image)
+    found = hoag.search(made, image=image, model=folder, top=1)  # at 32 px, as recorded
+    assert found.ids == [galaxies.ids[3]] and found.table["similarity"][0].as_py() > 0.99
+    with pytest.raises(HoagError, match="was made of images of 32 px, and .* sees 24 px; load it"):
+        hoag.search(made, image=image, model=model)
+    with pytest.raises(HoagError, match="images.size"):
+        hoag.load(folder, size=1, device="cpu")
 
 
 BAD = {

@@ -200,7 +200,7 @@ def train(
 @app.command
 def embed(
     model: Path, galaxies: str, /, *, out: Path, which: Literal["best", "last"] = "best",
-    symmetries: Literal[1, 8] = 1, device: Device = "auto",
+    symmetries: Literal[1, 8] = 1, size: int | None = None, device: Device = "auto",
 ) -> None:  # fmt: skip
     """Write a table of representations: id_str and a fixed-size list of float32.
 
@@ -216,6 +216,9 @@ def embed(
         The best or the last checkpoint of the run.
     symmetries
         8 averages over flips and right-angle rotations.
+    size
+        Side in pixels at which the galaxies are seen, if not that of training; `hoag search` goes
+        on with it. Convolutional encoders take any.
     device
         Where to compute.
     """
@@ -225,7 +228,7 @@ def embed(
     from hoag.loading import load
 
     check_name(check_place(out, galaxies, model))
-    loaded = load(model, which=which, device=device)
+    loaded = load(model, which=which, device=device, size=size)
     table = loaded.embed(open_galaxies(galaxies, schema=loaded.schema), symmetries=symmetries)
     write_embeddings(table, out)
     print(out)

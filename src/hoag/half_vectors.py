@@ -169,8 +169,8 @@ class Vectors:
         drawn = np.random.default_rng([seed, len(self)]).choice(len(self), most, replace=False)
         return np.sort(drawn).astype(np.int64)
 
-    def check_model(self, model_hash: str, name: str) -> None:
-        """Refuse to compare with vectors of another model.
+    def check_model(self, model_hash: str, name: str, size: int | None = None) -> None:
+        """Refuse to compare with vectors of another model, or of images of another size.
 
         Raises
         ------
@@ -187,4 +187,10 @@ class Vectors:
             raise HoagError(
                 f"{self.source}: was made by model {made_by}, and {name} is model {model_hash}; "
                 "give the model it was made by, or embed the galaxies again"
+            )
+        made_at = self.stamp.get("size", size)
+        if size is not None and made_at != size:
+            raise HoagError(
+                f"{self.source}: was made of images of {made_at} px, and {name} sees {size} px; "
+                f"load it with size={made_at}, or embed the galaxies again"
             )

@@ -8,7 +8,7 @@ from torch import Tensor
 from hoag.batches import in_chunks
 from hoag.checkpoint import load_stamp, load_weights
 from hoag.devices import choose_device
-from hoag.encoders import recalibrate_batchnorm
+from hoag.encoders import check_size, recalibrate_batchnorm
 from hoag.errors import HoagError
 from hoag.files import read_json
 from hoag.galaxies import Galaxies
@@ -76,8 +76,8 @@ def load(
     device
         auto, cpu, cuda or mps.
     size
-        Side of the images in pixels for an encoder from elsewhere; None: what its weights were
-        trained at, and 128 for random ones.
+        Side of the images in pixels; None: what the weights were trained at, and 128 for random
+        ones. Convolutional encoders take any, which changes what their features mean.
     seed
         Of random weights.
 
@@ -99,14 +99,14 @@ def load(
     if (where / PARTS / "recipe.toml").is_file():
         weights = {f"encoder.{name}": value for name, value in load_weights(where).items()}
         parts = where / PARTS
-        return _assemble(parts, parts, weights | load_weights(parts), device)
+        return _assemble(parts, parts, weights | load_weights(parts), device, size)
     if (where / "recipe.toml").is_file():
         folder = where if (where / "model.safetensors").exists() else where / which
         if not folder.is_dir():
             raise HoagError(
                 f"{where}: has no {which}/ checkpoint yet; let it train until its first validation"
             )
-        return _assemble(where, folder, load_weights(folder), device)
+        return _assemble(where, folder, load_weights(folder), device, size)
     if (where / "config.json").is_file():
         from hoag.timm_models import load_folder
 
@@ -117,7 +117,9 @@ def load(
     )
 
 
-def _assemble(records: Path, folder: Path, weights: dict[str, Tensor], device: str) -> Model:
+def _assemble(
+    records: Path, folder: Path, weights: dict[str, Tensor], device: str, size: int | None
+) -> Model:
     """Put a model together from its records, and weights that lie in `folder`."""
     recipe = load_recipe(records / "recipe.toml")
     schema = load_schema(records / "schema.json")
@@ -134,6 +136,9 @@ def _assemble(records: Path, folder: Path, weights: dict[str, Tensor], device: s
             f"{schema.hash}; put back the schema.json of the run"
         )
     _put_weights(objective, weights, folder)
+    if size is not None and size != recipe.images.size:
+        recipe = recipe.changed({"images.size": size, "images.decode": 0})
+        check_size(objective.encoder, size, str(folder))
     kind = Tuned if goal is not None and goal.kind != "votes" else Model
     model = kind(objective, recipe, schema, run.get("classes"), device)
     model.folder, model.record = folder, run

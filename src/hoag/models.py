@@ -95,6 +95,7 @@ class Model:
             "model": self.hash,
             "name": self.name,
             "arm": self.recipe.arm,
+            "size": self.recipe.images.size,
             "symmetries": symmetries,
             "data": galaxies.hash,
         }

@@ -221,8 +221,9 @@ def _of_image(image: str | Path, model: str | Path | Model | None, vectors: Vect
         raise HoagError(f"{image}: give the model that made the embeddings too (--model)")
     if not Path(image).is_file():
         raise HoagError(f"{image}: no such image file")
-    loaded = load(model) if isinstance(model, str | Path) else model
-    vectors.check_model(loaded.hash, "the model given")
+    at = vectors.stamp.get("size")
+    loaded = load(model, size=at) if isinstance(model, str | Path) else model
+    vectors.check_model(loaded.hash, "the model given", loaded.recipe.images.size)
     path = Path(image).resolve()
     table = pa.table({ID: [path.name], "file_loc": [path.name]})
     one = galaxies_of_table(
