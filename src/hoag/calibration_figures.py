@@ -14,7 +14,12 @@ BEFORE, AFTER = "#d55e00", "#0072b2"  # Okabe and Ito's, as for the arms
 Group = Mapping[str, Any]
 
 
-def pit_figure(groups: Sequence[Group], *, across: int = 4) -> Figure:
+def pit_figure(
+    groups: Sequence[Group],
+    *,
+    across: int = 4,
+    labels: tuple[str, str] = ("as trained", "with temperatures"),
+) -> Figure:
     """PIT histograms of groups before and after, one panel a group.
 
     A true model's is flat at 1; a hump in the middle means that its intervals are too wide, two
@@ -26,6 +31,8 @@ def pit_figure(groups: Sequence[Group], *, across: int = 4) -> Figure:
         Each with ``name``, ``before`` and ``after`` as `hoag.calibration.summary` gives them.
     across
         Panels in a row.
+    labels
+        What before and after are called.
     """
     with styled():
         figure, panels = _panels(groups, across, height=1.9)
@@ -33,11 +40,11 @@ def pit_figure(groups: Sequence[Group], *, across: int = 4) -> Figure:
         top = min(max(2.05, 1.08 * highest), 5.0)  # the same for all, so that they compare
         for group, axes in zip(groups, panels, strict=True):
             axes.axhline(1, color=FAINT, lw=1, ls=":")
-            before, after = (_density(group[when]["pit"]) for when in ("before", "after"))
-            edges = np.linspace(0, 1, len(after) + 1)
-            axes.stairs(after, edges, fill=True, color=AFTER, alpha=0.28, lw=0)
-            axes.stairs(after, edges, color=AFTER, lw=1.6, label="with temperatures")
-            axes.stairs(before, edges, color=BEFORE, lw=1.4, label="as trained")
+            one, two = (_density(group[when]["pit"]) for when in ("before", "after"))
+            edges = np.linspace(0, 1, len(two) + 1)
+            axes.stairs(two, edges, fill=True, color=AFTER, alpha=0.28, lw=0)
+            axes.stairs(two, edges, color=AFTER, lw=1.6, label=labels[1])
+            axes.stairs(one, edges, color=BEFORE, lw=1.4, label=labels[0])
             axes.set_xlim(0, 1)
             axes.set_ylim(0, top)
             axes.xaxis.set_major_locator(MultipleLocator(0.5))

@@ -82,7 +82,9 @@ def through_worse_telescopes(
         If a target is not known, is sharper than every survey here, or the pictures' scale is not
         known.
     """
-    aims = [get_telescope(name, known) for name in targets]
+    if most < 2:
+        raise HoagError(f"degraded = {most}: to compare galaxies takes two or more of a survey")
+    aims = list({each.name: each for each in (get_telescope(n, known) for n in targets)}.values())
     pictures = _Pictures(model, galaxies, surveys, known, fields_of(galaxies, field), most)
     pairs = pictures.pairs(aims)
     targets_with_noise = {aim.name: pictures.measured(aim) for aim in aims}

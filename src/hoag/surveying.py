@@ -161,7 +161,7 @@ def write_surveys_page(
     pictures: Sequence[Sequence[Mapping[str, Any]]] = (),
 ) -> Path:
     """Write the page of what `compare_surveys` found, with pictures of the degraded if given."""
-    from hoag.calibration_figures import reliability_figure
+    from hoag.calibration_figures import pit_figure, reliability_figure
     from hoag.degradation_page import pictures_of_pairs, rows_of_questions, shift_figure
     from hoag.matrix_figure import matrix_figure
 
@@ -176,6 +176,12 @@ def write_surveys_page(
         }  # fmt: skip
     for number, each in enumerate(results["degraded"]):
         figures[f"shift-{number}"] = shift_figure(each["questions"])
+    with_votes = [
+        {"name": " as ".join(each["titles"]), **each["calibration"]}
+        for each in results["degraded"] if each["calibration"]
+    ]  # fmt: skip
+    if with_votes:
+        figures["pit"] = pit_figure(with_votes, across=3, labels=("as it is", "degraded"))
     if telescopes:
         for name in ("cosine", "rms", "smooth"):
             figures[name] = matrix_figure(
