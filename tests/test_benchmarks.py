@@ -56,6 +56,14 @@ def test_predicting_is_measured(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_stages_of_a_step_are_measured():
+    rows = rows_of("profile_step.py", "--tiny", "--encoders", "resnet18", "--steps", "1")
+    milliseconds = {row["stage"]: row["ms"] for row in rows}
+    whole = milliseconds.pop("the step")
+    assert min(milliseconds.values()) > 0 and "two views" in milliseconds
+    assert abs(sum(milliseconds.values()) - whole) < 0.01 * len(rows)
+
+
 def test_every_case_runs_and_its_table_can_be_written(tmp_path):
     path = tmp_path / "results.json"
     rows = rows_of("run.py", "all", "--tiny", "--out", str(path))
