@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -170,6 +171,39 @@ def test_two_processes_train_hybrid_as_one_does(simulated, galaxies, tmp_path):
     for name in ("val/contrastive", "val/supervised"):
         assert float(two[name]) == pytest.approx(float(one[name]), abs=1e-3)
     assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2
+
+
+def test_a_signal_to_one_process_stops_all_after_the_same_step(simulated, galaxies, tmp_path):
+    """Nothing else saves this run: it is last/ of the step at which both ended, and it goes on."""
+    import json
+    import signal
+
+    galaxies.prepare()
+    script = tmp_path / "script.py"
+    noted = "import os, pathlib\n" + SCRIPT.replace(
+        "fit(", "pathlib.Path(f'{out}-{os.environ[\"RANK\"]}').write_text(str(os.getpid()))\nfit("
+    )
+    script.write_text(noted.replace("quiet=True", "quiet=True, resume=True"))
+    out = tmp_path / "run"
+    settings = {"training.steps": 5000, "training.save_every": 5000, "training.log_every": 1}
+    tiny = json.dumps(TINY | {"training.validate_every": 5000} | settings)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    command = [*torchrun, f"--master-port={free_port()}", script, simulated, out, tiny]
+    process = subprocess.Popen(
+        list(map(str, command)),
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while not (out / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(int((tmp_path / "run-1").read_text()), signal.SIGTERM)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode != 0 and (out / "last").exists(), said[-6000:]
+    state = json.loads((out / "last" / "state.json").read_text())["progress"]
+    assert 0 < state["step"] < 5000
+    assert said.count(f"stopped at step {state['step']}; go on with --resume") >= 2, said[-3000:]
 
 
 READER = """

@@ -2,10 +2,13 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -117,3 +120,51 @@ def test_every_verb_is_on_the_page_of_the_command_line(site):
     named = list(verbs(app))
     assert len(named) > 25
     assert not [verb for verb in named if verb not in text]
+
+
+def test_guarantees_name_tests_that_exist():
+    text = (ROOT / "docs" / "guarantees.md").read_text()
+    named = re.findall(r"(test_\w+\.py)::(test_\w+)", text)
+    assert len(named) > 30
+    for file, test in named:
+        assert f"\ndef {test}(" in (ROOT / "tests" / file).read_text(), f"{file}::{test}"
+
+
+NAMED = r"`(hoag(?:\.\w+)+)(?:\(\))?`"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_names_in_prose_are_names(page):
+    """Where the reference has them they become links; a typo would only stay text."""
+    for name in re.findall(NAMED, page.read_text()):
+        found = hoag
+        for part in name.split(".")[1:]:
+            if isinstance(found, ModuleType) and not hasattr(found, part):
+                import_module(f"{found.__name__}.{part}")
+            assert hasattr(found, part), name
+            found = getattr(found, part)
+
+
+SCRIPTS = sorted((ROOT / "docs" / "slurm").glob("*.sbatch"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_slurm_scripts_are_scripts_whose_commands_hoag_knows(script):
+    """Syntax by bash, options by the command line itself; no cluster is at hand to run them."""
+    from hoag.cli import app
+    from hoag.recipe import load_recipe
+
+    checked = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    text = script.read_text().replace("\\\n", " ")
+    commands = re.findall(r"\bhoag (train .*)", text)
+    assert len(commands) == 1
+    _, bound, _ = app.parse_args(shlex.split(commands[0]), exit_on_error=False)
+    settings = load_recipe(bound.arguments["recipe"], bound.arguments["overrides"])
+    given = dict(re.findall(r"^#SBATCH --([\w-]+)=(\S+)", text, flags=re.M))
+    devices = int(given["nodes"]) * int(given["gpus-per-node"])
+    assert settings.batch.size % devices == 0 and 1 <= devices <= 16
+    # Lightning reads these; with --ntasks or --gpus-per-task it stops, or sees one device alone.
+    processes = 1 if "torchrun" in text else int(given["gpus-per-node"])
+    assert int(given["ntasks-per-node"]) == processes
+    assert not {"ntasks", "gpus-per-task"} & set(given)

@@ -28,6 +28,13 @@ def all_sum(tensor: Tensor) -> Tensor:
     return total
 
 
+def in_any(flag: bool, device: torch.device) -> bool:
+    """Tell whether `flag` is set in any process; all of them get the same answer."""
+    if world_size() == 1:
+        return flag
+    return bool(all_sum(torch.tensor(float(flag), device=device)))
+
+
 class _DifferentiableSum(torch.autograd.Function):
     """Sum over processes whose gradient is summed over processes too."""
 

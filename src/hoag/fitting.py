@@ -14,7 +14,7 @@ from hoag.batches import BatchSource, Plan, PlannedRows, in_chunks, load_batches
 from hoag.checkpoint import load_state, load_weights, save_checkpoint
 from hoag.console import say
 from hoag.devices import choose_device, make_fabric, worker_count
-from hoag.distributed import all_sum, rank, synchronise_batchnorm, world_size
+from hoag.distributed import all_sum, in_any, rank, synchronise_batchnorm, world_size
 from hoag.errors import HoagError
 from hoag.files import write_json
 from hoag.galaxies import Galaxies
@@ -183,6 +183,7 @@ def _train(job: Fit, *, quiet: bool) -> None:
     batches = load_batches(source, rows, workers=workers, pin=fabric.device.type == "cuda")
     meter = Meter(job, plan.size, show=not quiet and rank() == 0)
     job.objective.train()
+    told = False
     with Interruption() as interruption, meter:
         for batch in meter.timed(batches):
             result = take_step(job, wrapped, optimiser, batch.to(fabric.device))
@@ -192,11 +193,14 @@ def _train(job: Fit, *, quiet: bool) -> None:
                 meter.write_training_row()
             if progress.step % settings.validate_every == 0 or progress.step == settings.steps:
                 _validate(job, meter)
-            if progress.stopped or interruption.asked:
+            # A signal reaches processes at odd moments; one that left alone would strand the rest.
+            told = in_any(interruption.asked, fabric.device)
+            if progress.stopped or told:
                 break
             if progress.step % settings.save_every == 0:
                 _save(job, "last")
         _save(job, "last")
+    interruption.asked = told  # what came since then came to this process alone
     interruption.obey(f"{job.out}: stopped at step {progress.step}; go on with --resume")
 
 
