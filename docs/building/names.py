@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 _NAME = re.compile(r"(?<!</a>)<code>(hoag(?:\.\w+)+)(\(\))?</code>")
+_TEST = re.compile(r"<code>(test_\w+\.py::test_\w+)</code>")
 _HEADING_OR_LINK = re.compile(r"(<h[1-6].*?</h[1-6]>|<a .*?</a>)", re.DOTALL)
 
 
@@ -14,4 +15,7 @@ def on_page_content(content: str, **_: Any) -> str:
         _NAME.sub(r'<autoref optional identifier="\1"><code>\1\2</code></autoref>', part)
         for part in parts[::2]
     ]
-    return "".join(parts)
+    # Long names of tests may break after an underscore.
+    return _TEST.sub(
+        lambda found: f"<code>{found[1].replace('_', '_<wbr>')}</code>", "".join(parts)
+    )
