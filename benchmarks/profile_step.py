@@ -1,9 +1,9 @@
 """Where the time of a Hybrid step goes: the share of each stage, from encoded images to the log.
 
-    python benchmarks/profile_step.py [--encoders resnet18 efficientnet_b0] [--steps 5]
+    python benchmarks/profile_step.py [--encoders resnet18 efficientnet_b0] [--threads 2]
 
-A batch of 64 galaxies at 128 px in 2 threads, as `python benchmarks/run.py hybrid-step` measures it
-against the bare networks. A stage is timed from its call to its return, which is right on a CPU.
+A batch of 64 galaxies at 128 px, read from a store, without a cache of decoded images. A stage is
+timed from its call to its return, which is right on a CPU.
 """
 
 import argparse
@@ -24,6 +24,7 @@ parser.add_argument("--encoders", nargs="+", default=ENCODERS)
 parser.add_argument(
     "--steps", type=int, default=5, help="steps that are timed, after one that is not"
 )
+parser.add_argument("--threads", type=int, default=THREADS)
 parser.add_argument("--tiny", action="store_true", help="as small as can be; numbers mean nothing")
 
 
@@ -92,11 +93,11 @@ def make_step(job: Any, galaxies: Any, given: Any) -> Callable[[], None]:
     return step
 
 
-def profile(bench: Bench, encoder: str, steps: int) -> list[dict[str, Any]]:
+def profile(bench: Bench, encoder: str, steps: int, threads: int) -> list[dict[str, Any]]:
     """Take steps and give a row for each stage."""
     import torch
 
-    torch.set_num_threads(1 if bench.tiny else THREADS)
+    torch.set_num_threads(1 if bench.tiny else threads)
     batch, side = bench.size(64, 4), bench.size(SIDE, 32)
     galaxies = make_store(bench.folder, 4 * batch, side)
     job = make_job(bench, "hybrid", encoder, batch)
@@ -140,7 +141,9 @@ def main(arguments: list[str] | None = None) -> None:
     rows = []
     for encoder in options.encoders:
         with tempfile.TemporaryDirectory(prefix="hoag-profile-") as folder:
-            rows += profile(Bench(Path(folder), options.tiny), encoder, options.steps)
+            rows += profile(
+                Bench(Path(folder), options.tiny), encoder, options.steps, options.threads
+            )
     report(rows)
 
 
