@@ -114,6 +114,8 @@ def test_normal_is_normal():
     assert torch.isfinite(drawn).all()
     assert stats.kstest(drawn.flatten().numpy(), "norm").pvalue > 1e-3
     assert torch.equal(drawn[3:4], normal(0, 0, key_tensor(some_keys(200)[3:4]), 101, VIEW_ONE))
+    assert torch.equal(drawn[:, :42], normal(0, 0, key_tensor(some_keys(200)), 42, VIEW_ONE))
+    assert abs(np.corrcoef(drawn.T)[~np.eye(101, dtype=bool)]).max() < 5 / 200**0.5
 
 
 def test_keys_are_blake2b_of_the_id():
