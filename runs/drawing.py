@@ -138,12 +138,12 @@ def classes(told: dict[str, Any]) -> Figure:
                 ms=5, elinewidth=1.2, label=label,
             )  # fmt: skip
         axes.axhline(100 * told["largest_class"], color=FAINT, lw=1, ls=":")
-        axes.annotate("largest class", (labels[-1], 100 * told["largest_class"]), ha="right",
-                      va="bottom", fontsize=8.5, color=FAINT)  # fmt: skip
+        axes.annotate("largest class", (labels[0], 100 * told["largest_class"]), va="bottom",
+                      fontsize=8.5, color=FAINT)  # fmt: skip
         axes.set_xscale("log")
         axes.set_xticks(labels, [f"{n:,}" for n in labels])
         axes.minorticks_off()
         axes.set_xlabel("labels")
-        axes.set_ylabel(f"accuracy (%), {told['tested']:,} held-out galaxies")
-        axes.legend(frameon=False, loc="lower right")
+        axes.set_ylabel(f"accuracy (%), {told['tested']:,} held-out")
+        axes.legend(frameon=False, loc=(0.6, 0.2))
     return figure

@@ -182,8 +182,11 @@ def surveys(out: Path) -> Part:
     seen = {name: degraded[name] for name in wanted}
     tables = {"SDSS": "gz2", "DECaLS": "decals-rings"}
     colour = {n: colourfulness(out / "galaxies" / f"{t}.parquet") for n, t in tables.items()}
-    return {**kept, "colour": colour, "degraded": {**seen, "made_by": made_by(again["stamp"])},
-            "made_by": made_by(told["stamp"])}  # fmt: skip
+    own = np.mean(np.diag(told["neighbours"]["shares"]))
+    return {
+        **kept, "own": own, "colour": colour, "made_by": made_by(told["stamp"]),
+        "degraded": {**seen, "made_by": made_by(again["stamp"])},
+    }  # fmt: skip
 
 
 def colourfulness(table: Path) -> float:

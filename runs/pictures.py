@@ -13,6 +13,7 @@ import numpy as np
 from drawing import agreement, classes, found, searched
 from matplotlib.figure import Figure
 from PIL import Image
+from rankings import SHOWN
 
 import hoag
 from hoag.calibration_figures import coverage_figure, pit_figure, reliability_figure
@@ -31,7 +32,6 @@ LARGEST = 120_000  # bytes of a picture
 SOURCES = {"hart16": "real counts (hart16)", "kaggle": "pseudo-counts (kaggle)"}
 ASKED = "smooth-or-featured-gz2"
 WIDTHS = {"simulated-rings": 780, "map": 840}  # pixels; 1,000 for the others
-SHOWN = 16  # galaxies of the gallery
 
 
 def save(figure: Figure, place: Path, width: int = 1000) -> None:

@@ -16,7 +16,7 @@ from hoag.files import read_json
 MODELS, DRAWS, SEARCHES = ("pretrained", "untrained"), 20, 10
 KEEPS = (20, 50, 110, 171)  # of the galaxies ranked highest, cuts that `hoag find` speaks of
 RESAMPLED = 500
-EXAMPLES = 5
+EXAMPLES, SHOWN = 5, 16  # galaxies searched by, and of the first draw in the gallery
 Floats = NDArray[np.float64]
 
 
@@ -125,7 +125,7 @@ def _claims(rankings: list[_Ranking]) -> dict[str, Any]:
 
 def searched(out: Path, truth: dict[str, bool], names: Sequence[str], most: int) -> dict[str, Any]:
     """Precision among the first k that `hoag search` finds, k to `most`, over the draws."""
-    curves = {}
+    curves, first = {}, {}
     for name in names:
         precision = []
         for draw in range(SEARCHES):
@@ -133,12 +133,15 @@ def searched(out: Path, truth: dict[str, bool], names: Sequence[str], most: int)
             right = np.array([truth[i] for i in table["id_str"].to_pylist()])[:most]
             precision.append(np.cumsum(right) / np.arange(1, most + 1))
         low, high = np.quantile(precision, [0.05, 0.95], axis=0)
+        share = [each[SHOWN - 1] for each in precision]
+        first[name] = {"first": share[0], "mean": np.mean(share), "low": min(share),
+                       "high": max(share)}  # fmt: skip
         curves[name] = {"mean": np.mean(precision, axis=0), "low": low, "high": high}
     return {
         "galaxies": len(truth),
         "chance": (sum(truth.values()) - EXAMPLES) / (len(truth) - EXAMPLES),
         "examples": EXAMPLES, "draws": SEARCHES,
-        "curves": curves,
+        "curves": curves, "first_shown": first,
         "at": {n: {str(k): {e: c[e][k - 1] for e in ("mean", "low", "high")} for k in (10, 50)}
                for n, c in curves.items()},
     }  # fmt: skip

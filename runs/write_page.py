@@ -6,7 +6,9 @@ No number of a run is typed in by hand; tests/test_real_galaxies_page.py checks 
 what this writes.
 """
 
+import re
 from pathlib import Path
+from textwrap import fill
 
 import jinja2
 
@@ -50,7 +52,21 @@ def rendered() -> str:
     )  # fmt: skip
     for function in (percent, fixed, signed, thousands, power):
         environment.filters[function.__name__] = function
-    return environment.get_template("real-galaxies.md.j2").render(read_json(NUMBERS))
+    return wrapped(environment.get_template("real-galaxies.md.j2").render(read_json(NUMBERS)))
+
+
+def wrapped(page: str) -> str:
+    """Fill the paragraphs anew, now that numbers stand in them; blocks and tables stay."""
+    page = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", page)
+    parts = re.split(r"(```.*?```)", page, flags=re.S)
+    for number in range(0, len(parts), 2):
+        paragraphs = parts[number].strip("\n").split("\n\n")
+        parts[number] = "\n\n".join(
+            text if re.match(r"[#|!]", text)
+            else fill(text, 100, break_long_words=False, break_on_hyphens=False)
+            for text in paragraphs
+        )  # fmt: skip
+    return "\n\n".join(part for part in parts if part).strip() + "\n"
 
 
 def main() -> None:
