@@ -100,7 +100,7 @@ def test_scripts_are_sound_and_their_commands_are_hoags(script, tmp_path):
 def test_commands_on_the_page_are_hoags():
     commands = []
     for block in re.findall(r"```text\n(.*?)```", PAGE.read_text(), flags=re.S):
-        commands += re.sub(r"\n +", " ", block).splitlines()
+        commands += block.replace("\\\n", "").splitlines()
     hoags = [shlex.split(line)[1:] for line in commands if line.startswith("hoag ")]
     assert len(hoags) >= 9
     for words in hoags:
