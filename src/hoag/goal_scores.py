@@ -86,7 +86,7 @@ def confusion_figure(goal: Goal, scores: dict[str, Any]) -> Figure:
     names = [fill(name, 14) for name in goal.names]
     counts = zip(goal.names, table.sum(axis=1), strict=True)
     rows = [f"{name} ({int(count):,})" for name, count in counts]
-    return matrix_figure(shares, rows, names, rows="is", columns="is taken for", percent=True)
+    return matrix_figure(shares, rows, names, rows="truly", columns="taken for", percent=True)
 
 
 def _ratio(part: Any, whole: Any) -> float | None:
