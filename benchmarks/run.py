@@ -22,7 +22,7 @@ from turns import Bench
 
 from hoag.provenance import commit, machine, package_version
 
-FAMILIES = ("loss", "steps", "search", "start")
+FAMILIES = ("loss", "steps", "catalogues", "probe", "search", "start", "growth")
 README = Path(__file__).with_name("README.md")
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)

@@ -88,6 +88,12 @@ class Bench:
         """Whether the peers' environment is there."""
         return PYTHON.exists() and not self.tiny
 
+    def use_threads(self, count: int) -> None:
+        """Let torch work with so many threads."""
+        import torch
+
+        torch.set_num_threads(1 if self.tiny else count)
+
     def size(self, full: int, tiny: int) -> int:
         """Give one of two sizes."""
         return tiny if self.tiny else full
@@ -95,7 +101,7 @@ class Bench:
     def compare(
         self, case: str, sides: dict[str, Callable[[], object]], asks: dict[str, float] | None, *,
         count: int = 1, peer: Callable[[], Peer] | None = None, repeats: int | None = None,
-        by: str = "wall", **more: Any,
+        by: str = "wall", warm: bool = True, **more: Any,
     ) -> dict[str, Any]:  # fmt: skip
         """Let sides take turns; keep and give the row of what was found.
 
@@ -112,6 +118,8 @@ class Bench:
             Starts the side "peer", if the peers are there.
         by
             What is judged: "wall" or "processor" time.
+        warm
+            Whether a first round is not counted.
         more
             Further columns.
         """
@@ -119,7 +127,7 @@ class Bench:
         wall: dict[str, list[float]] = {name: [] for name in sides}
         spent: dict[str, list[float]] = {name: [] for name in sides}
         try:
-            for round_ in range(1 + (1 if self.tiny else repeats or self.repeats)):
+            for round_ in range(not warm, 1 + (1 if self.tiny else repeats or self.repeats)):
                 for name, work in sides.items():
                     before, began = processor_time(), time.perf_counter()
                     work()

@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from hoag.errors import HoagError
-from hoag.linear import STRENGTHS, _inner_folds, fit_linear
+from hoag.linear import STRENGTHS, fit_linear, inner_folds_of
 
 
 def galaxies(
@@ -53,7 +53,7 @@ def test_strength_is_the_one_a_plain_search_chooses(n: int, dim: int, classes: i
     features, labels, _ = galaxies(n, dim, classes, seed=1)
     mean, scale = features.astype(float).mean(0), features.astype(float).std(0)
     scaled = (features - mean) / scale
-    fold = _inner_folds(labels, 3)
+    fold = inner_folds_of(labels, 3)
     losses = []
     for strength in STRENGTHS:
         chances = np.empty((n, classes))
@@ -65,9 +65,9 @@ def test_strength_is_the_one_a_plain_search_chooses(n: int, dim: int, classes: i
     assert fit_linear(features, labels, classes).strength == STRENGTHS[int(np.argmin(losses))]
 
 
-def test_inner_folds_hold_each_class_in_proportion() -> None:
+def testinner_folds_of_hold_each_class_in_proportion() -> None:
     labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [2, 30, 61]))
-    fold = _inner_folds(labels, 3)
+    fold = inner_folds_of(labels, 3)
     for name, count in ((0, 2), (1, 30), (2, 61)):
         shares = np.bincount(fold[labels == name], minlength=3)
         assert shares.max() - shares.min() <= 1

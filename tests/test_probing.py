@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from hoag.embedding import make_table
 from hoag.errors import HoagError
-from hoag.linear import STRENGTHS, _inner_folds
+from hoag.linear import STRENGTHS, inner_folds_of
 from hoag.probing import (
     Curve,
     combine,
@@ -42,7 +42,7 @@ def test_accuracy_is_that_of_the_plain_loop_of_scikit_learn() -> None:
     for trial in make_trials(list(labels), numbers, [20, 60], 3, 2):
         mine, truth = vectors[trial.train_index], numbers[trial.train_index]
         scaler = StandardScaler().fit(mine)
-        fold = _inner_folds(truth, 3)
+        fold = inner_folds_of(truth, 3)
         losses = []
         for strength in STRENGTHS:
             loss = 0.0

@@ -13,7 +13,7 @@ def vote_loss(bench: Bench) -> None:
     from hoag import load_schema
     from hoag.votes import asked, negative_log_likelihood
 
-    torch.set_num_threads(1)
+    bench.use_threads(1)
     schema, batch = load_schema(), bench.size(512, 16)
     votes = torch.from_numpy(made.votes(batch))
     random = torch.Generator().manual_seed(0)

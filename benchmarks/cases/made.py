@@ -56,6 +56,20 @@ def native_files(folder: Path, count: int, side: int = 424) -> list[str]:
     return found
 
 
+def opened(folder: Path, files: list[str]) -> Any:
+    """Open files as a user's catalogue; nothing decoded is kept."""
+    import pyarrow as pa
+    import pyarrow.csv as csv
+
+    import hoag
+    from hoag import pixel_cache
+
+    pixel_cache.SHARE = 0.0
+    path = folder / "catalogue.csv"
+    csv.write_csv(pa.table({"id_str": [Path(f).stem for f in files], "file_loc": files}), path)
+    return hoag.open(path)
+
+
 def batch(count: int, side: int) -> Any:
     """A batch of galaxies with votes, as an objective takes it."""
     import torch

@@ -33,7 +33,7 @@ def search(bench: Bench) -> None:
     from hoag.linear import fit_linear
     from hoag.nearest import nearest
 
-    torch.set_num_threads(2)
+    bench.use_threads(2)
     count = bench.size(1_000_000, 5_000)
     vectors = made_vectors(count, 512)
     query = vectors.take(np.array([17]))

@@ -33,7 +33,7 @@ def make_job(bench: Bench, arm: str, encoder: str, batch: int) -> Any:
     objective = make_objective(recipe, schema)
     optimiser = make_optimiser(objective, recipe.optimiser)
     out = bench.folder / f"{arm}-{encoder}"
-    out.mkdir()
+    out.mkdir(exist_ok=True)
     with make_fabric(recipe, "cpu") as fabric:
         nobody: Any = None
         return Fit(
@@ -50,13 +50,12 @@ def make_step(job: Any, galaxies: Any) -> Callable[[], None]:
     from hoag.meter import Meter
 
     wrapped, optimiser = fitting.set_up(job)
-    meter = Meter(job, len(galaxies.ids), show=False)
+    meter = Meter(job, job.recipe.batch.size, show=False)
     job.objective.train()
 
-    def step() -> None:
-        meter.count(
-            fitting.take_step(job, wrapped, optimiser, replace(galaxies, step=job.progress.step))
-        )
+    def step(batch: Any = galaxies) -> None:
+        now = replace(batch, step=job.progress.step)
+        meter.count(fitting.take_step(job, wrapped, optimiser, now))
         job.progress.step += 1
         if job.progress.step % job.recipe.training.log_every == 0:
             meter.write_training_row()
@@ -90,7 +89,7 @@ def pretrained_step(bench: Bench) -> None:
     """Pretrained step, its view included, on a batch of 64 at 128 px, 2 threads."""
     import torch
 
-    torch.set_num_threads(THREADS)
+    bench.use_threads(THREADS)
     torch.manual_seed(0)
     batch = bench.size(64, 4)
     images, votes = bench.folder / "images.npy", bench.folder / "counts.npy"
@@ -117,7 +116,7 @@ def beside_the_network(bench: Bench) -> None:
 
     from hoag.optimisation import learning_rate, set_learning_rate
 
-    torch.set_num_threads(THREADS)
+    bench.use_threads(THREADS)
     for encoder in ENCODERS[: bench.size(2, 1)]:
         batch = bench.size(64, 4)
         job = make_job(bench, "hybrid", encoder, batch)
@@ -160,4 +159,7 @@ def beside_the_network(bench: Bench) -> None:
         )  # fmt: skip
 
 
-CASES = {"pretrained-step": pretrained_step, "beside-the-network": beside_the_network}
+CASES = {
+    "pretrained-step": pretrained_step,
+    "beside-the-network": beside_the_network,
+}

@@ -21,6 +21,7 @@ Ints = NDArray[np.int64]
 STRENGTHS: tuple[float, ...] = tuple(10.0**power for power in range(-5, 3))
 """The values of C (inverse penalty, scikit-learn's meaning) among which the inner folds choose."""
 
+_AT_ONCE = 1 << 14  # galaxies
 _LARGEST_ROTATION = 1500  # an eigendecomposition beyond this costs more than it saves
 
 
@@ -47,8 +48,11 @@ class LinearClassifier:
 
     def probabilities(self, features: NDArray[np.floating]) -> Floats:
         """Class probabilities, (galaxies, classes) float64, of features (galaxies, dim)."""
-        scaled = (np.asarray(features, np.float64) - self.mean) / self.scale
-        logits = scaled @ self.weights + self.intercepts
+        logits = np.empty((len(features), self.weights.shape[1]))
+        for start in range(0, len(features), _AT_ONCE):  # float64 of all would be much memory
+            part = np.asarray(features[start : start + _AT_ONCE], np.float64)
+            scaled = (part - self.mean) / self.scale
+            logits[start : start + _AT_ONCE] = scaled @ self.weights + self.intercepts
         if logits.shape[1] == 1:
             second = _sigmoid(logits[:, 0])
             return np.stack([1 - second, second], axis=1)
@@ -102,12 +106,12 @@ def fit_linear(
     if len(strengths) == 1:
         best, start = strengths[0], None
     else:
-        best, start = _choose_strength(problem, strengths, _inner_folds(numbers, inner_folds))
+        best, start = _choose_strength(problem, strengths, inner_folds_of(numbers, inner_folds))
     solution = _solve(problem, everything, best, start, tolerance)
     return problem.classifier(solution, best)
 
 
-def _inner_folds(labels: Ints, folds: int) -> Ints:
+def inner_folds_of(labels: Ints, folds: int) -> Ints:
     """Deal galaxies to folds class by class in the order given (which the subsets made random)."""
     order = np.argsort(labels, kind="stable")
     fold = np.empty(len(labels), np.int64)

@@ -26,7 +26,7 @@ from hoag.views import evaluation_view
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH = 256
+BATCH, FEW = 256, 32  # galaxies at once; few on a processor, whose caches they must fit
 
 
 class Model:
@@ -65,6 +65,8 @@ class Model:
     ):
         self.device = choose_device(device)
         self.objective = objective.to(self.device).eval().requires_grad_(False)
+        if self.device.type in ("cpu", "cuda"):
+            self.objective.to(memory_format=torch.channels_last)  # see `hoag.fitting.set_up`
         self.recipe, self.schema, self.classes = recipe, schema, classes
         self.hash = encoder_hash(objective.encoder)
         self.record: dict[str, Any] = {}
@@ -190,8 +192,9 @@ class Model:
         if len(galaxies) == 0:
             raise HoagError("there are no galaxies to work on")
         settings = self.recipe.images
-        chunks = in_chunks(galaxies, settings.stored, size=BATCH, keep=False)
-        total = -(-len(galaxies) // BATCH)
+        size = FEW if self.device.type == "cpu" else BATCH
+        chunks = in_chunks(galaxies, settings.stored, size=size, keep=False)
+        total = -(-len(galaxies) // size)
         for batch in chunks if quiet else progress(chunks, doing, total=total, unit="batches"):
             view = evaluation_view(batch.images.to(self.device), settings.size)
             yield view.contiguous(memory_format=torch.channels_last)  # convolutions are faster so

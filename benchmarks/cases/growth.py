@@ -1,0 +1,110 @@
+"""Time and memory a galaxy from ten thousand to a million: embedding, scoring, search.
+
+Each step is a process of its own, which first does it small, so that imports do not count.
+`build.py` measures the same of building.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # when a step is run alone
+
+from measuring import in_fresh_process, peak_memory, run_step  # noqa: E402
+from turns import Bench  # noqa: E402
+
+from cases.search import made_vectors  # noqa: E402
+
+DIM = 128
+
+
+def score_step(count: str) -> dict[str, Any]:
+    """Score all galaxies with the probe's classifier."""
+    from hoag.linear import fit_linear
+
+    random = np.random.default_rng(0)
+    features = random.standard_normal((int(count), DIM), np.float32)
+    labels = np.arange(1000) % 2
+    classifier = fit_linear(features[:1000], labels, 2, strengths=(0.1,))
+    return _timed(int(count), lambda n: classifier.probabilities(features[:n]))
+
+
+def search_step(count: str) -> dict[str, Any]:
+    """Find the 200 nearest of one galaxy."""
+    from hoag.nearest import nearest
+
+    vectors = made_vectors(int(count), DIM)
+    few = made_vectors(2000, DIM)
+    query = vectors.take(np.array([17]))
+    return _timed(int(count), lambda n: nearest(vectors if n == int(count) else few, query, 200))
+
+
+def embed_step(count: str, folder: str) -> dict[str, Any]:
+    """Embed a set of 16 px images with a tiny encoder."""
+    import hoag
+
+    galaxies = hoag.open(Path(folder) / "data")
+    model = hoag.load(Path(folder) / "model", device="cpu")
+    few = galaxies.take(np.arange(2000))
+    return _timed(
+        int(count), lambda n: model.embed(galaxies if n == int(count) else few, quiet=True)
+    )
+
+
+def _timed(count: int, work: Any) -> dict[str, Any]:
+    import torch
+
+    torch.set_num_threads(1)
+    work(1000)
+    held = peak_memory()
+    seconds = []
+    for _ in range(3 if count < 100_000 else 1):
+        started = time.process_time()
+        work(count)
+        seconds.append(time.process_time() - started)
+    return {"seconds": sorted(seconds)[len(seconds) // 2], "more": max(peak_memory() - held, 0)}
+
+
+STEPS = {"score": score_step, "search": search_step, "embed": embed_step}
+
+
+def growth(bench: Bench) -> None:
+    """Processor time a galaxy from 10k to 1M, and the memory it takes."""
+    from data_store import make_copies_step, make_set
+    from predict import make_model
+
+    sizes = (3_000, 6_000) if bench.tiny else (10_000, 1_000_000)
+    for name in STEPS:
+        found = {}
+        for count in sizes:
+            more: list[Any] = []
+            if name == "embed":
+                folder = bench.folder / str(count)
+                make_set(folder, count, 16, 40_000)
+                make_copies_step(str(folder))
+                make_model(folder)
+                more = [folder]
+            found[count] = in_fresh_process(__file__, name, count, *more)
+        each = {n: 1e6 * f["seconds"] / n for n, f in found.items()}
+        ratio = each[sizes[1]] / each[sizes[0]]
+        row: dict[str, Any] = {"case": f"growth of {name}, {sizes[0]:,} to {sizes[1]:,}"}
+        for n, us in each.items():
+            row[f"us a galaxy, {n}"] = round(us, 3)
+            row[f"bytes a galaxy, {n}"] = round(found[n]["more"] / n)
+        taken = 1e3 * found[sizes[1]]["seconds"]
+        row |= {f"hoag ms {unit}": taken for unit in ("wall", "processor")}
+        longer = {"times as long a galaxy": round(ratio, 2)}
+        bench.keep(row, {"times as long a galaxy": 1.1}, longer, by="processor", least=False)
+
+
+CASES = {"growth": growth}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--step", nargs="+")
+    chosen = parser.parse_args().step
+    run_step(STEPS[chosen[0]], *chosen[1:])
