@@ -167,7 +167,7 @@ def test_image_by_the_very_model(tmp_path, tiny, galaxies, capsys):
 
 
 def test_embeddings_at_another_size_are_searched_at_that_size(tmp_path, tiny, galaxies, simulated):
-    from hoag.cli import embed
+    from hoag.cli_embed import embed
     from hoag.exporting import export
     from hoag.loading import random_model
 
