@@ -22,7 +22,9 @@ from turns import Bench
 
 from hoag.provenance import commit, machine, package_version
 
-FAMILIES = ("loss", "steps", "catalogues", "probe", "search", "start", "growth")
+FAMILIES = (
+    "loss", "views", "steps", "hybrid", "catalogues", "search", "start", "growth", "probe",
+)  # fmt: skip
 README = Path(__file__).with_name("README.md")
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)

@@ -67,7 +67,7 @@ def test_the_stages_of_a_step_are_measured():
 def test_every_case_runs_and_its_table_can_be_written(tmp_path):
     path = tmp_path / "results.json"
     rows = rows_of("run.py", "all", "--tiny", "--out", str(path))
-    assert {row["case"].split()[0] for row in rows} >= {"vote-loss", "pretrained-step", "search"}
+    assert {row["case"].split()[0] for row in rows} >= {"vote-loss", "hybrid-step", "search"}
     for row in rows:
         assert row["hoag ms wall"] > 0 and row["hoag ms processor"] > 0 and row["asked"]
     readme = tmp_path / "README.md"

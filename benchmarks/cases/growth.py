@@ -38,18 +38,18 @@ def search_step(count: str) -> dict[str, Any]:
     from hoag.nearest import nearest
 
     vectors = made_vectors(int(count), DIM)
-    few = made_vectors(2000, DIM)
+    few = made_vectors(1000, DIM)
     query = vectors.take(np.array([17]))
     return _timed(int(count), lambda n: nearest(vectors if n == int(count) else few, query, 200))
 
 
-def embed_step(count: str, folder: str) -> dict[str, Any]:
+def embed_step(count: str, folder: str, model_folder: str) -> dict[str, Any]:
     """Embed a set of 16 px images with a tiny encoder."""
     import hoag
 
     galaxies = hoag.open(Path(folder) / "data")
-    model = hoag.load(Path(folder) / "model", device="cpu")
-    few = galaxies.take(np.arange(2000))
+    model = hoag.load(model_folder, device="cpu")
+    few = galaxies.take(np.arange(1000))
     return _timed(
         int(count), lambda n: model.embed(galaxies if n == int(count) else few, quiet=True)
     )
@@ -77,7 +77,8 @@ def growth(bench: Bench) -> None:
     from data_store import make_copies_step, make_set
     from predict import make_model
 
-    sizes = (3_000, 6_000) if bench.tiny else (10_000, 1_000_000)
+    sizes = (1_500, 3_000) if bench.tiny else (10_000, 1_000_000)
+    model = make_model(bench.folder)
     for name in STEPS:
         found = {}
         for count in sizes:
@@ -86,8 +87,7 @@ def growth(bench: Bench) -> None:
                 folder = bench.folder / str(count)
                 make_set(folder, count, 16, 40_000)
                 make_copies_step(str(folder))
-                make_model(folder)
-                more = [folder]
+                more = [folder, model]
             found[count] = in_fresh_process(__file__, name, count, *more)
         each = {n: 1e6 * f["seconds"] / n for n, f in found.items()}
         ratio = each[sizes[1]] / each[sizes[0]]
