@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 from hoag.console import say
 from hoag.errors import HoagError
+from hoag.memory import keep_freed_memory
 from hoag.provenance import cores
 from hoag.recipe import Recipe
 
@@ -56,6 +57,8 @@ def make_fabric(recipe: Recipe, device: str) -> Iterator[Any]:
     # Lightning tells of its precision plugins and seeds at length; our own lines say what matters.
     logging.getLogger("lightning").setLevel(logging.WARNING)
     chosen = choose_device(device)
+    if chosen.type == "cpu":
+        keep_freed_memory()
     local, nodes = _processes()
     started = not (dist.is_available() and dist.is_initialized())
     with warnings.catch_warnings():

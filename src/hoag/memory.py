@@ -1,14 +1,34 @@
-"""How much memory this process may still take: the machine's or its container's."""
+"""How much memory this process may still take, the machine's or its container's; and keeping it."""
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
 
 
 def available_memory() -> int:
     """Bytes that can be allocated without swapping, within the control group's limit."""
     return max(0, min(_machine(), _container()))
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep what it frees for what it asks for next (glibc's malloc, so Linux).
+
+    A training step on a CPU asks for gigabytes and frees them. Large pieces would go back to the
+    system each time, which fills new pages with zeros before it gives them: a third of a step of
+    EfficientNet-B0. Nothing changes but the time, and that memory is held to the end.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    mallopt(_M_MMAP_MAX, 0)
+    mallopt(_M_TRIM_THRESHOLD, -1)
 
 
 def _machine() -> int:
