@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from table import write_table
+from table import text_of, write_table
 from turns import Bench
 
 from hoag.provenance import commit, machine, package_version
@@ -45,29 +45,30 @@ def cases() -> dict[str, Any]:
 
 
 def measure(chosen: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Run cases; a case that fails is told of and does not stop the others."""
-    rows: list[dict[str, Any]] = []
-    failed = {}
-    before = os.getloadavg()
+    """Run cases; one that fails is told of and does not stop the others, nor lose their results."""
+    libraries = {name: package_version(name) for name in ("torch", "timm", "numpy", "scikit-learn")}
+    found: dict[str, Any] = {
+        "command": f"python benchmarks/run.py {' '.join(sys.argv[1:])}", "commit": commit(),
+        "machine": machine(), "libraries": libraries, "load before": os.getloadavg(),
+        "load after": None, "failed": {}, "rows": [],
+    }  # fmt: skip
     for name, case in chosen.items():
         with tempfile.TemporaryDirectory(prefix="hoag-benchmark-") as folder:
             bench = Bench(Path(folder), options.tiny, options.repeats, options.busy)
             started = time.perf_counter()
             try:
                 case(bench)
-            except Exception as error:  # one case must not spoil a long run
+            except (Exception, SystemExit) as error:
                 if len(chosen) == 1:
                     raise
-                failed[name] = f"{type(error).__name__}: {error}"
-                print(f"{name} failed: {failed[name]}", file=sys.stderr)
-            rows += bench.rows
+                found["failed"][name] = f"{type(error).__name__}: {error}"
+                print(f"{name} failed: {found['failed'][name]}", file=sys.stderr)
             print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    libraries = {name: package_version(name) for name in ("torch", "timm", "numpy", "scikit-learn")}
-    command = f"python benchmarks/run.py {' '.join(sys.argv[1:])}"
-    return {
-        "command": command, "commit": commit(), "machine": machine(), "libraries": libraries,
-        "load before": before, "load after": os.getloadavg(), "failed": failed, "rows": rows,
-    }  # fmt: skip
+        found["rows"] += bench.rows
+        found["load after"] = os.getloadavg()
+        if options.out:
+            Path(options.out).write_text(json.dumps(found, indent=1) + "\n")
+    return found
 
 
 def main() -> None:
@@ -84,10 +85,6 @@ def main() -> None:
         raise SystemExit(f"no case {options.case!r}; there are {', '.join(known)}, all")
     chosen = known if options.case == "all" else {options.case: known[options.case]}
     found = measure(chosen, options)
-    if options.out:
-        Path(options.out).write_text(json.dumps(found, indent=1) + "\n")
-    from table import text_of
-
     print(text_of([found]))
     print(json.dumps(found))
     if found["failed"]:
