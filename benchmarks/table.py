@@ -16,7 +16,7 @@ def text_of(runs: list[dict[str, Any]]) -> str:
         load = f"{run['load before'][0]:.1f} to {run['load after'][0]:.1f}"
         libraries = ", ".join(f"{name} {version}" for name, version in run["libraries"].items())
         lines.append(
-            f"`{run['command']}`: commit {(run['commit'] or 'unknown')[:7]}, "
+            f"- `{run['command']}`: commit {(run['commit'] or 'unknown')[:7]}, "
             f"{run['machine']['processor']}, {run['machine']['cores']} cores, {libraries}, "
             f"load {load}."
         )
