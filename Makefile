@@ -11,10 +11,11 @@ demo: .venv/ready
 	$(BIN)/hoag demo --out demo --resume
 
 test: .venv/ready
-	$(BIN)/ruff check src tests benchmarks results runs docs/building
-	$(BIN)/ruff format --check src tests benchmarks results runs docs/building
+	$(BIN)/ruff check src tests benchmarks results runs docs/building docs/notebooks/run.py
+	$(BIN)/ruff format --check src tests benchmarks results runs docs/building docs/notebooks/run.py
 	$(BIN)/mypy
-	OMP_NUM_THREADS=2 $(BIN)/pytest
+	# Two processes of one thread each keep two cores busier than one of two threads.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
