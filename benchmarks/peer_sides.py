@@ -179,14 +179,18 @@ def predict(
 ) -> Turn:  # fmt: skip
     """zoobot's predict_on_catalog over files."""
     import pandas as pd
+    import timm
     from galaxy_datasets.transforms import get_galaxy_transform, minimal_view_config
-    from zoobot.pytorch.estimators.define_model import ZoobotTree
     from zoobot.pytorch.predictions.predict_on_catalog import predict as predict_catalogue
+    from zoobot.pytorch.training.finetune import FinetuneableZoobotTree
+    from zoobot.shared.schemas import Schema
 
     answers = [question + answer for question, all_ in questions.items() for answer in all_]
-    model = ZoobotTree(
-        len(answers), questions, dict.fromkeys(questions), architecture_name=encoder
-    )  # fmt: skip
+    # Its ZoobotTree does not take what its own data module gives when predicting.
+    model = FinetuneableZoobotTree(
+        Schema(questions, dict.fromkeys(questions)),
+        encoder=timm.create_model(encoder, num_classes=0),
+    )
     config = minimal_view_config()
     config.output_size = size
     catalogue = pd.DataFrame({"id_str": files, "file_loc": files})
