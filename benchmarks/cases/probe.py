@@ -44,6 +44,7 @@ def plain_loop(features: Any, labels: Any, trial: Any) -> Any:
 
 def probe(bench: Bench) -> None:
     """A curve of 45k x 512, 6 sizes, 20 subsets, 5 folds, from some trials of each size."""
+    import sklearn.linear_model  # noqa: F401  # limits hold for what is loaded before them
     from threadpoolctl import threadpool_limits
 
     from hoag.probing import run_trials
