@@ -170,8 +170,7 @@ class _Problem:
         scale = np.sqrt(_squares(scaled) / len(scaled))
         scale = np.where(scale > 1e-12 * (1 + np.abs(mean)), scale, 1.0)  # constants stay 0
         scaled /= scale
-        coordinates, lift = _principal_coordinates(scaled)
-        design = np.concatenate([coordinates, np.ones((len(labels), 1))], axis=1)
+        design, lift = _principal_design(scaled)
         hot = labels[:, None] == (np.arange(classes) if classes > 2 else np.ones(1))
         return _Problem(mean, scale, lift, design, _squares(design), hot.astype(np.float64))
 
@@ -206,21 +205,26 @@ class _Problem:
         return (logits * self.targets[:, None]).sum(axis=2) - total
 
 
-def _principal_coordinates(scaled: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
-    """Coordinates (n, r) of the galaxies on their principal axes, and the way back for weights."""
+def _principal_design(scaled: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
+    """Coordinates of the galaxies on their principal axes, then ones; the way back for weights."""
     n, dim = scaled.shape
     if min(n, dim) > _LARGEST_ROTATION:
-        return scaled, lambda weights: weights
+        design = np.ones((n, dim + 1))
+        design[:, :-1] = scaled
+        return design, lambda weights: weights
     if n >= dim:
         # In any turned axes the solution is the same; nearly principal ones are as quick to it.
         some = scaled[:: max(1, n // _FOR_AXES)]
         axes = np.linalg.eigh(some.T @ some)[1]
-        return scaled @ axes, lambda weights: np.asarray(axes @ weights)
+        design = np.ones((n, dim + 1))
+        np.matmul(scaled, axes, out=design[:, :-1])
+        return design, lambda weights: np.asarray(axes @ weights)
     values, vectors = np.linalg.eigh(scaled @ scaled.T)
     kept = values > max(values[-1], 1.0) * 1e-13  # centred features have rank n - 1
     lengths, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    design = np.concatenate([vectors * lengths, np.ones((n, 1))], axis=1)
     # The axes themselves, scaled.T @ vectors / lengths, are (dim, n): never made, as dim is large.
-    return vectors * lengths, lambda weights: scaled.T @ (vectors / lengths @ weights)
+    return design, lambda weights: scaled.T @ (vectors / lengths @ weights)
 
 
 def _squares(columns: Floats) -> Floats:
