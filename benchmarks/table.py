@@ -8,15 +8,21 @@ HEAD = ("case", "hoag", "floor", "peer", "of the floor", "times the peer", "aske
 
 
 def text_of(runs: list[dict[str, Any]]) -> str:
-    """The rows of runs as a Markdown table, each run with its command, commit and machine."""
+    """The rows of runs as a Markdown table, each run with its command, commit and machine.
+
+    Where several runs have a row, the last one counts and is marked by its number.
+    """
     lines = [_line(HEAD), "|" + "---|" * len(HEAD)]
-    lines += [_line(_cells(row)) for run in runs for row in run["rows"]]
+    rows = {row["case"]: (number, row) for number, run in enumerate(runs) for row in run["rows"]}
+    for number, row in rows.values():
+        case, *cells = _cells(row)
+        lines.append(_line([f"{case} [{number + 1}]" if number else case, *cells]))
     lines.append("")
-    for run in runs:
+    for number, run in enumerate(runs, 1):
         load = f"{run['load before'][0]:.1f} to {run['load after'][0]:.1f}"
         libraries = ", ".join(f"{name} {version}" for name, version in run["libraries"].items())
         lines.append(
-            f"- `{run['command']}`: commit {(run['commit'] or 'unknown')[:7]}, "
+            f"{number}. `{run['command']}`: commit {(run['commit'] or 'unknown')[:7]}, "
             f"{run['machine']['processor']}, {run['machine']['cores']} cores, {libraries}, "
             f"load {load}."
         )
