@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from cases import made
+from cases.hybrid import make_step
 from cases.steps import ENCODERS, SIDE, THREADS, make_job
+from cases.views import make_store
 from measuring import report
 from turns import Bench
 
@@ -54,52 +55,13 @@ class Stages:
         self.processor[stage] = self.processor.get(stage, 0.0) + processor
 
 
-def make_store(folder: Path, count: int, side: int) -> Any:
-    """Open a Parquet store of JPEGs of galaxies."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    import hoag
-    from hoag.images import encode_jpeg
-
-    pictures = made.pictures(count, side).transpose(0, 2, 3, 1)
-    images = [{"bytes": encode_jpeg(picture, 90), "path": None} for picture in pictures]
-    table = pa.table({"id_str": [str(n) for n in range(count)], "image": images})
-    pq.write_table(table, folder / "store.parquet")
-    return hoag.open(folder / "store.parquet")
-
-
-def make_step(job: Any, galaxies: Any, given: Any) -> Callable[[], None]:
-    """One step as training takes it; `given` is a batch with votes, whose images are read anew."""
-    from dataclasses import replace
-
-    import torch
-
-    from hoag import fitting
-    from hoag.meter import Meter
-
-    wrapped, optimiser = fitting.set_up(job)
-    meter = Meter(job, len(given.ids), show=False)
-    job.objective.train()
-
-    def step() -> None:
-        start = job.progress.step * len(given.ids)
-        rows = np.arange(start, start + len(given.ids)) % len(galaxies)
-        pixels = torch.from_numpy(galaxies.pixels(rows, job.recipe.images.stored, keep=False))
-        batch = replace(given, images=pixels, step=job.progress.step)
-        meter.count(fitting.take_step(job, wrapped, optimiser, batch))
-        job.progress.step += 1
-
-    return step
-
-
 def profile(bench: Bench, encoder: str, steps: int, threads: int) -> list[dict[str, Any]]:
     """Take steps and give a row for each stage."""
     import torch
 
     torch.set_num_threads(1 if bench.tiny else threads)
     batch, side = bench.size(64, 4), bench.size(SIDE, 32)
-    galaxies = make_store(bench.folder, 4 * batch, side)
+    galaxies, _, _ = make_store(bench.folder, 4 * batch, side)
     job = make_job(bench, "hybrid", encoder, batch)
     stages, objective = Stages(), job.objective
     for owner, function, stage in (

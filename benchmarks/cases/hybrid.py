@@ -5,7 +5,7 @@ from typing import Any
 
 from turns import Bench, Peer
 
-from cases import made
+from cases import made, steps
 from cases.steps import ENCODERS, SIDE, THREADS, make_job
 from cases.views import make_store
 
@@ -17,22 +17,13 @@ def make_step(job: Any, galaxies: Any, given: Any) -> Callable[[], None]:
     import numpy as np
     import torch
 
-    from hoag import fitting
-    from hoag.meter import Meter
-
-    wrapped, optimiser = fitting.set_up(job)
-    meter = Meter(job, len(given.ids), show=False)
-    job.objective.train()
+    take = steps.make_step(job, given)
 
     def step() -> None:
         start = job.progress.step * len(given.ids)
         rows = np.arange(start, start + len(given.ids)) % len(galaxies)
-        pixels = torch.from_numpy(galaxies.pixels(rows, job.recipe.images.stored, keep=False))
-        batch = replace(given, images=pixels, step=job.progress.step)
-        meter.count(fitting.take_step(job, wrapped, optimiser, batch))
-        job.progress.step += 1
-        if job.progress.step % job.recipe.training.log_every == 0:
-            meter.write_training_row()
+        pixels = galaxies.pixels(rows, job.recipe.images.stored, keep=False)
+        take(replace(given, images=torch.from_numpy(pixels)))
 
     return step
 

@@ -42,7 +42,7 @@ def make_job(bench: Bench, arm: str, encoder: str, batch: int) -> Any:
         )  # fmt: skip
 
 
-def make_step(job: Any, galaxies: Any) -> Callable[[], None]:
+def make_step(job: Any, given: Any) -> Callable[..., None]:
     """One step of a run as the training loop takes it, metrics and log included."""
     from dataclasses import replace
 
@@ -53,7 +53,7 @@ def make_step(job: Any, galaxies: Any) -> Callable[[], None]:
     meter = Meter(job, job.recipe.batch.size, show=False)
     job.objective.train()
 
-    def step(batch: Any = galaxies) -> None:
+    def step(batch: Any = given) -> None:
         now = replace(batch, step=job.progress.step)
         meter.count(fitting.take_step(job, wrapped, optimiser, now))
         job.progress.step += 1
