@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from hoag import cli_embed, cli_finetune, cli_predict, cli_search
 from hoag._version import __version__
+from hoag.cli_options import Device
 from hoag.data_cli import data_app
 from hoag.errors import HoagError
 
@@ -37,8 +38,6 @@ app.command(cli_predict.surveys)
 app.command(cli_search.search)
 app.command(cli_search.find)
 app.command(cli_search.map_verb, name="map")
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
+from hoag.cli_options import Device
 
 
 def embed(

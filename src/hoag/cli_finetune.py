@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
+from hoag.cli_options import Device
+
 Many = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from hoag.cli_options import Device
 from hoag.errors import HoagError
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def predict(
