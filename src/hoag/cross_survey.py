@@ -15,6 +15,7 @@ from hoag.console import progress
 from hoag.errors import HoagError
 from hoag.linear import fit_linear
 from hoag.models import Model
+from hoag.nearest import neighbours
 from hoag.simulator.redraw import redraw
 from hoag.view_changes import Seen, see
 
@@ -101,16 +102,10 @@ def mix_of_neighbours(
     names, labels = _numbered(surveys)
     few = min(most, int(np.bincount(labels).min()))
     chosen = np.concatenate([np.flatnonzero(labels == n)[:few] for n in range(len(names))])
-    unit = np.asarray(vectors[chosen], np.float32)
-    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     k, own = min(k, len(chosen) - 1), labels[chosen]
+    found = own[neighbours(vectors[chosen], k)]
     shares = np.zeros((len(names), len(names)))
-    for start in range(0, len(unit), 1024):
-        near = unit[start : start + 1024] @ unit.T
-        rows = np.arange(len(near))
-        near[rows, start + rows] = -np.inf
-        found = own[np.argpartition(-near, k - 1, axis=1)[:, :k]]
-        np.add.at(shares, (np.repeat(own[start : start + len(near)], k), found.ravel()), 1)
+    np.add.at(shares, (np.repeat(own, k), found.ravel()), 1)
     return {
         "surveys": names,
         "k": k,

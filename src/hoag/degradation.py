@@ -22,7 +22,7 @@ from hoag.galaxies import Galaxies
 from hoag.models import Model
 from hoag.telescope_views import Images, check_degradable, degrade, sky_noise
 from hoag.telescopes import Telescope, find_telescope, get_telescope, with_noise
-from hoag.view_changes import Seen, compare_views, see
+from hoag.view_changes import Seen, Vectors, compare_views, see
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,21 +88,23 @@ def through_worse_telescopes(
     pictures = _Pictures(model, galaxies, surveys, known, fields_of(galaxies, field), most)
     pairs = pictures.pairs(aims)
     targets_with_noise = {aim.name: pictures.measured(aim) for aim in aims}
+    own = {aim: pictures.own(aim) for aim in {aim for _, aim in pairs}}
+    plain: dict[str, tuple[Seen, Seen]] = {}
     results = []
     for name, aim in progress(pairs, "degrading", unit="pairs of telescopes"):
         rows, source, target = pictures.rows(name), pictures.source(name), targets_with_noise[aim]
         part, images = galaxies.take(rows), pictures.of(rows)
         degraded = degrade(images, pictures.scales(rows), source, target, part.keys, seed=seed)
-        before, after = see(model, images), see(model, degraded)
-        found = compare_views(
-            model, part, before, after, see(model, images[..., ::-1]), neighbours, seed
-        )
+        if name not in plain:
+            plain[name] = see(model, images), see(model, images[..., ::-1])
+        (before, mirrored), after = plain[name], see(model, degraded)
+        found = compare_views(model, part, before, after, mirrored, neighbours, seed)
         shown = zip(part.ids[:_SHOWN], images, degraded, strict=False)
         results.append(
             {
                 "from": name, "to": aim, "titles": [source.title, target.title],
                 "seeing": [source.seeing, target.seeing], "pixel": target.pixel,
-                "noise": target.noise, "told_apart": pictures.told_apart(part, before, after, aim),
+                "noise": target.noise, "told_apart": _told_apart(part, before, after, own[aim]),
                 "pictures": [
                     {"id": own, "before": one.transpose(1, 2, 0), "after": two.transpose(1, 2, 0)}
                     for own, one, two in shown
@@ -170,9 +172,9 @@ class _Pictures:
 
     def measured(self, aim: Telescope) -> Telescope:
         """The telescope with its noise: as given, else as measured from its pictures here."""
-        rows = self.rows_by(aim.name)[:_MEASURED]
         if aim.noise is not None:
             return aim
+        rows = self.rows_by(aim.name)[:_MEASURED]
         if not len(rows):
             say(
                 f"no pictures of {aim.title} are here to measure their noise, so none is added; "
@@ -181,21 +183,28 @@ class _Pictures:
             return aim
         return with_noise(aim, sky_noise(self.of(rows), self.scales(rows), aim))
 
-    def told_apart(
-        self, part: Galaxies, before: Seen, after: Seen, aim: str
-    ) -> dict[str, dict[str, float]] | None:
-        """Can a linear probe tell pictures from the target's own, before and after?"""
+    def own(self, aim: str) -> tuple[Vectors, NDArray[np.uint64]] | None:
+        """Representations and groups of what a telescope took itself; None for too few."""
         rows = self.rows_by(aim)
-        if min(len(rows), len(part)) < _LEAST:
+        if len(rows) < _LEAST:
             return None
-        own = see(self.model, self.of(rows)).vectors
-        groups = np.concatenate([part.group_hashes, self.galaxies.take(rows).group_hashes])
-        names = ["degraded"] * len(part) + ["own"] * len(rows)
-        found = {}
-        for name, seen in (("before", before), ("after", after)):
-            probe = probe_surveys(np.concatenate([seen.vectors, own]), names, groups)
-            found[name] = {"accuracy": probe["accuracy"], "error": probe["error"]}
-        return found
+        return see(self.model, self.of(rows)).vectors, self.galaxies.take(rows).group_hashes
+
+
+def _told_apart(
+    part: Galaxies, before: Seen, after: Seen, own: tuple[Vectors, NDArray[np.uint64]] | None
+) -> dict[str, dict[str, float]] | None:
+    """Can a linear probe tell pictures from the target's own, before and after?"""
+    if own is None or len(part) < _LEAST:
+        return None
+    vectors, theirs = own
+    groups = np.concatenate([part.group_hashes, theirs])
+    names = ["degraded"] * len(part) + ["own"] * len(vectors)
+    found = {}
+    for name, seen in (("before", before), ("after", after)):
+        probe = probe_surveys(np.concatenate([seen.vectors, vectors]), names, groups)
+        found[name] = {"accuracy": probe["accuracy"], "error": probe["error"]}
+    return found
 
 
 def fields_of(galaxies: Galaxies, field: float | str | None = None) -> Floats:

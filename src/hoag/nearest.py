@@ -52,6 +52,18 @@ def units(numbers: NDArray[np.floating]) -> Floats:
     return np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
 
 
+def neighbours(numbers: NDArray[np.floating], k: int) -> Ints:
+    """Find the k nearest others of each vector by cosine, (n, k) int64 in no order; 0 < k < n."""
+    unit = units(numbers)
+    found = np.empty((len(unit), k), np.int64)
+    for start in range(0, len(unit), 1024):
+        near = unit[start : start + 1024] @ unit.T
+        rows = np.arange(len(near))
+        near[rows, start + rows] = -np.inf
+        found[start : start + len(near)] = np.argpartition(-near, k - 1, axis=1)[:, :k]
+    return found
+
+
 def nearest(
     vectors: Vectors, queries: NDArray[np.floating], k: int,
     allowed: NDArray[np.bool_] | None = None,

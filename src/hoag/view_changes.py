@@ -14,6 +14,7 @@ from hoag.calibration import make_pairs, summary
 from hoag.errors import HoagError
 from hoag.galaxies import Galaxies
 from hoag.models import Model
+from hoag.nearest import neighbours as nearest_others
 from hoag.prediction_choices import own_campaigns
 from hoag.views import evaluation_view
 
@@ -87,16 +88,8 @@ def neighbours_kept(before: Vectors, after: Vectors, k: int) -> float:
     """Share of each galaxy's k nearest by cosine, after the mean is subtracted, that it keeps."""
     if k < 1:
         return 1.0
-    kept = 0
-    ranks = [_unit(each) for each in (before, after)]
-    for start in range(0, len(before), 1024):
-        found = []
-        for unit in ranks:
-            near = unit[start : start + 1024] @ unit.T
-            rows = np.arange(len(near))
-            near[rows, start + rows] = -np.inf
-            found.append(np.argpartition(-near, k - 1, axis=1)[:, :k])
-        kept += sum(len(np.intersect1d(*pair)) for pair in zip(*found, strict=True))
+    found = [nearest_others(each - each.mean(axis=0), k) for each in (before, after)]
+    kept = sum(len(np.intersect1d(*pair)) for pair in zip(*found, strict=True))
     return kept / (k * len(before))
 
 
@@ -152,11 +145,6 @@ def _campaigns(galaxies: Galaxies) -> NDArray[np.str_]:
         return own_campaigns(galaxies)
     except HoagError:  # none has one
         return np.full(len(galaxies), "")
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    centred = vectors - vectors.mean(axis=0)
-    return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12))
 
 
 def _calibration(
