@@ -115,7 +115,7 @@ def predict(
     given = [model] if isinstance(model, str | Path | Model) else list(model)
     if out is not None:
         read = [each for each in (*given, galaxies) if isinstance(each, str | Path)]
-        check_suffix(check_place(out, *read))
+        check_suffix(out, *read)
     if not given:
         raise HoagError("give a model to predict with")
     models = [_loaded(each, which, device) for each in given]

@@ -45,6 +45,15 @@ def choose_device(device: str = "auto") -> torch.device:
     return torch.device(device)
 
 
+def lay_out(network: torch.nn.Module, device: torch.device) -> None:
+    """Lay a network's weights out in place as the device works quickest.
+
+    Convolutions are quicker, depthwise ones twice, with a pixel's channels side by side.
+    """
+    if device.type in ("cpu", "cuda"):
+        network.to(memory_format=torch.channels_last)
+
+
 @contextmanager
 def make_fabric(recipe: Recipe, device: str) -> Iterator[Any]:
     """Start Lightning Fabric for this process, alone or as one of torchrun's or Slurm's.

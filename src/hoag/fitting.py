@@ -13,7 +13,7 @@ from torch import Tensor
 from hoag.batches import BatchSource, Plan, PlannedRows, in_chunks, load_batches
 from hoag.checkpoint import load_state, load_weights, save_checkpoint
 from hoag.console import say
-from hoag.devices import choose_device, make_fabric, worker_count
+from hoag.devices import choose_device, lay_out, make_fabric, worker_count
 from hoag.distributed import all_sum, in_any, rank, synchronise_batchnorm, world_size
 from hoag.errors import HoagError
 from hoag.files import write_json
@@ -209,9 +209,7 @@ def set_up(job: Fit) -> tuple[Any, Any]:
 
     Gives what Fabric makes of them.
     """
-    if job.fabric.device.type in ("cpu", "cuda"):
-        # Convolutions are quicker, depthwise ones twice, with a pixel's channels side by side.
-        job.objective.to(memory_format=torch.channels_last)
+    lay_out(job.objective, job.fabric.device)
     settle_optimiser(job.optimiser, job.fabric.device)
     return job.fabric.setup(job.objective, job.optimiser)
 

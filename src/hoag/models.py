@@ -12,7 +12,7 @@ from torch import Tensor
 from hoag.batches import in_chunks
 from hoag.checkpoint import weights_hash
 from hoag.console import progress
-from hoag.devices import choose_device
+from hoag.devices import choose_device, lay_out
 from hoag.embedding import make_table
 from hoag.errors import HoagError
 from hoag.galaxies import Galaxies
@@ -65,8 +65,7 @@ class Model:
     ):
         self.device = choose_device(device)
         self.objective = objective.to(self.device).eval().requires_grad_(False)
-        if self.device.type in ("cpu", "cuda"):
-            self.objective.to(memory_format=torch.channels_last)  # see `hoag.fitting.set_up`
+        lay_out(self.objective, self.device)
         self.recipe, self.schema, self.classes = recipe, schema, classes
         self.hash = encoder_hash(objective.encoder)
         self.record: dict[str, Any] = {}

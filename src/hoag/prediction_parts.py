@@ -45,9 +45,9 @@ class Job(Protocol):
         """Record what was done."""
 
 
-def check_suffix(out: str | Path) -> Path:
+def check_suffix(out: str | Path, *inputs: str | Path) -> Path:
     """Refuse a place that cannot be written, and a name that ends in no format of catalogues."""
-    path = check_place(out)
+    path = check_place(out, *inputs)
     if path.suffix.lower() not in SUFFIXES:
         raise HoagError(f"{path}: catalogues are written as {', '.join(SUFFIXES)}; end it in one")
     return path
