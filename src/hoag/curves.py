@@ -1,6 +1,6 @@
 """Label-efficiency curves: several arms' predictions on the same held-out galaxies, as a table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hoag.errors import HoagError
-from hoag.scores import METRICS, Bootstrap, contributions, estimate
+from hoag.scores import METRICS, Bootstrap, Estimate, contributions, estimate
 from hoag.subsets import Trial
 
 if TYPE_CHECKING:
@@ -184,21 +184,14 @@ class Curve:
             If an arm is not in the curve or the metric is unknown.
         """
         for arm in (first, second):
-            if arm not in self.arms:
-                raise HoagError(f"no arm '{arm}' in this curve; it has {', '.join(self.arms)}")
-        if metric not in METRICS:
-            raise HoagError(f"no metric '{metric}'; choose among {', '.join(METRICS)}")
-        bootstrap = Bootstrap(len(self.ids), len(self.classes))
+            self._check(arm, metric)
         rows = []
         for size in self.sizes:
-            keys = self._common_keys((first, second), size)
-            if not keys:
+            trials = len(self._common_keys((first, second), size))
+            if not trials:
                 continue
-            tallies = [
-                [self._tally(run) for run in self._runs(arm, size, keys)] for arm in (first, second)
-            ]
-            one, other = bootstrap.measures(tallies)
-            found = estimate(one[metric] - other[metric])
+            one, other = self.resampled([(first, size), (second, size)], metric)
+            found = estimate(one - other)
             rows.append(
                 {
                     "a": first,
@@ -208,16 +201,86 @@ class Curve:
                     "difference": found.value,
                     "low": found.low,
                     "high": found.high,
-                    "trials": len(keys),
+                    "trials": trials,
                 }
             )
         return pa.Table.from_pylist(rows, schema=_COMPARISON)
 
+    def contrast(
+        self, weights: Mapping[tuple[str, int], float], metric: str = "accuracy"
+    ) -> Estimate:
+        """Weighted sum of measures of arms at sizes, with its 95 % interval, paired over galaxies.
+
+        A difference has weights 1 and -1; how much more one arm is ahead of another at size n than
+        at m is ``{(a, n): 1, (b, n): -1, (a, m): -1, (b, m): 1}``.
+
+        Parameters
+        ----------
+        weights
+            (arm, size) -> its weight. At each size only the trials that its arms share are used.
+        metric
+            As in `compare`.
+
+        Raises
+        ------
+        HoagError
+            As `resampled`.
+        """
+        values = self.resampled(list(weights), metric)
+        return estimate(np.asarray(list(weights.values())) @ values)
+
+    def resampled(
+        self, points: Sequence[tuple[str, int]], metric: str = "accuracy"
+    ) -> NDArray[np.float64]:
+        """Measures of arms at sizes over the same resamplings of the held-out galaxies.
+
+        Parameters
+        ----------
+        points
+            (arm, size) pairs. At each size only the trials that its arms share are used.
+        metric
+            As in `compare`.
+
+        Returns
+        -------
+        array
+            (points, 1 + replicates) float64: of the sample, then of each resampling.
+
+        Raises
+        ------
+        HoagError
+            If an arm is not in the curve, the metric is unknown, or the arms of a size share no
+            trial.
+        """
+        sizes: dict[int, list[str]] = {}
+        for arm, size in points:
+            self._check(arm, metric)
+            sizes.setdefault(size, []).append(arm)
+        keys = {size: self._common_keys(arms, size) for size, arms in sizes.items()}
+        for size, shared in keys.items():
+            if not shared:
+                raise HoagError(f"{', '.join(sizes[size])} share no trial of {size} labels")
+        names = list(dict.fromkeys(arm for arm, _ in points))
+        runs = [self._runs(arm, size, keys[size]) for arm, size in points]
+        found = Bootstrap(len(self.ids), len(self.classes)).measures(
+            [[self._tally(run) for run in each] for each in runs],
+            draws=[names.index(arm) for arm, _ in points],
+        )
+        return np.stack([values[metric] for values in found])
+
+    def _check(self, arm: str, metric: str) -> None:
+        if arm not in self.arms:
+            raise HoagError(f"no arm '{arm}' in this curve; it has {', '.join(self.arms)}")
+        if metric not in METRICS:
+            raise HoagError(f"no metric '{metric}'; choose among {', '.join(METRICS)}")
+
     def _common_keys(self, arms: Iterable[str], size: int) -> set[tuple[int, ...]]:
+        """Keys of the trials of a size that every run of these arms with any of that size has."""
+        runs = [self._runs(arm, size) for arm in arms]
+        if not all(runs):
+            return set()
         sets: list[set[tuple[int, ...]]] = [
-            {trial.key for trial in each.trials if trial.size == size}
-            for each in self.predictions
-            if each.arm in arms
+            {trial.key for trial in run.trials} for each in runs for run in each
         ]
         return set.intersection(*sets)
 

@@ -146,7 +146,9 @@ class Bootstrap:
         self.galaxies, self.classes = galaxies, classes
         self.replicates, self.seed = replicates, seed
 
-    def measures(self, arms: Sequence[Sequence[Floats]]) -> list[dict[str, Floats]]:
+    def measures(
+        self, arms: Sequence[Sequence[Floats]], draws: Sequence[int] | None = None
+    ) -> list[dict[str, Floats]]:
         """Measures of each arm, (1 + replicates,): of the sample, then of each resampling.
 
         Parameters
@@ -154,14 +156,18 @@ class Bootstrap:
         arms
             For each arm its runs (pretraining seeds): each the `contributions` of one run. Where an
             arm has several, its runs are resampled too, independently of the galaxies.
+        draws
+            A number for each arm: where two have the same, the same of their runs are drawn, as
+            for one arm at two sizes. By default each draws its own.
         """
+        draws = range(len(arms)) if draws is None else draws
         runs = [run for arm in arms for run in arm]
         held_out = np.flatnonzero(np.any([run.any(axis=1) for run in runs], axis=0))
         matrix = np.concatenate([run[held_out] for run in runs], axis=1)
         sums = np.concatenate([matrix.sum(axis=0, keepdims=True), self._resample(matrix)])
         per_run = [self._run_measures(part) for part in np.split(sums, len(runs), axis=1)]
         results, first = [], 0
-        for number, arm in enumerate(arms):
+        for number, arm in zip(draws, arms, strict=True):
             chosen = self._choose_runs(len(arm), number)
             own = per_run[first : first + len(arm)]
             first += len(arm)
