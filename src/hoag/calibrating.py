@@ -24,6 +24,7 @@ from hoag.provenance import full_stamp
 from hoag.roles import load_pretraining, read_roles
 from hoag.schema import Schema
 from hoag.temperatures import Temperatures, fit_temperatures, write_temperatures
+from hoag.vote_choice import learned_from
 
 # What the intervals are to hold: of all PIT values, and of those of each question with galaxies
 # enough to tell.
@@ -160,9 +161,7 @@ def _trained_on(model: Model, galaxies: Galaxies) -> bool | None:
     known = record.get("data", {}).get("train")
     if known is None:
         return None
-    train = galaxies.split("train")
-    if model.recipe.arm == "pretrained":
-        train = train.where(train.labelled)
+    train = learned_from(galaxies.split("train"), model.recipe)
     return bool(train.hash == known)
 
 

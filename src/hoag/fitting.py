@@ -31,6 +31,7 @@ from hoag.provenance import stamp
 from hoag.recipe import Recipe
 from hoag.runs import Log, counts_of, finish_run, labels_hash, start_run
 from hoag.schema import Schema
+from hoag.vote_choice import learned_from
 
 COLLAPSED = 0.05  # feature_std is near 1 for a healthy representation, 0 for a collapsed one
 OnlineProbe = Callable[[Objective, torch.device], dict[str, float]]
@@ -98,7 +99,8 @@ def fit(
     recipe
         What to do.
     train, validation
-        The galaxies to learn from and those to judge convergence on (paper sec. 3.3).
+        The galaxies to learn from and those to judge convergence on (paper sec. 3.3); the recipe's
+        section ``votes`` says which of their votes are looked at.
     out
         Folder of the run: recipe.toml, schema.json, run.json, metrics.csv, tensorboard/, best/,
         last/.
@@ -130,6 +132,9 @@ def fit(
     """
     out = Path(out)
     recipe = _for_device(recipe, device)
+    train, validation = (learned_from(part, recipe) for part in (train, validation))
+    if len(train) == 0:
+        raise HoagError(f"{out}: there is no galaxy that the {recipe.arm} arm can learn from")
     with make_fabric(recipe, device) as fabric:
         if recipe.batch.size % world_size():
             raise HoagError(

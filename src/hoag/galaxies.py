@@ -19,6 +19,7 @@ from hoag.galaxy import Galaxy
 from hoag.hashes import first_repeat, hashes_of
 from hoag.records import shared_id
 from hoag.selection import Selection
+from hoag.withheld import Withheld
 from hoag.writing import write_galaxies
 
 if TYPE_CHECKING:
@@ -48,17 +49,17 @@ class Galaxies:
         images: Selection,
         schema: Schema,
         groups: npt.NDArray[np.object_] | None = None,
-        silent: npt.NDArray[np.bool_] | None = None,
+        withheld: Withheld | None = None,
     ):
         self.schema = schema
-        # Groups other than those of the table; and (n,) bool, whose votes are not looked at.
-        self._images, self._groups, self._silent = images, groups, silent
+        # Groups other than those of the table; and which votes are not looked at.
+        self._images, self._groups, self._withheld = images, groups, withheld
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getstate__(self) -> dict[str, Any]:
-        known = ("schema", "_images", "_groups", "_silent")  # the rest is read again
+        known = ("schema", "_images", "_groups", "_withheld")  # the rest is read again
         return {name: self.__dict__[name] for name in known}
 
     def __getitem__(self, index: int) -> Galaxy:
@@ -126,13 +127,14 @@ class Galaxies:
         """Votes of the galaxies at some positions; (k, answers) int32."""
         chosen = np.asarray(indices, np.int64).reshape(-1)
         votes = self._images.votes(chosen, len(self.schema.columns))
-        if self._silent is not None:
-            votes[self._silent[chosen]] = 0
+        if self._withheld is not None:
+            self._withheld.clear(votes, chosen)
         return votes
 
     @property
-    def _silenced(self) -> npt.NDArray[np.bool_]:
-        return np.zeros(len(self), bool) if self._silent is None else self._silent
+    def _all_withheld(self) -> Withheld:
+        known = self._withheld
+        return Withheld.nothing(len(self), len(self.schema.columns)) if known is None else known
 
     def _vote_blocks(self) -> Iterator[npt.NDArray[np.int32]]:
         """Go through the votes of all, a block at a time."""
@@ -207,7 +209,7 @@ class Galaxies:
             self._images.take(chosen),
             self.schema,
             None if self._groups is None else self._groups[chosen],
-            None if self._silent is None else self._silent[chosen],
+            None if self._withheld is None else self._withheld.take(chosen),
         )
 
     def where(self, mask: npt.ArrayLike) -> Galaxies:
@@ -222,12 +224,24 @@ class Galaxies:
     def with_groups(self, keys: Sequence[str] | npt.NDArray[np.object_]) -> Galaxies:
         """Give the same galaxies with other group keys, say joint ones of several tables."""
         groups = np.array(list(keys), dtype=object)
-        return Galaxies(self._images, self.schema, groups, self._silent)
+        return Galaxies(self._images, self.schema, groups, self._withheld)
 
-    def without_votes(self) -> Galaxies:
-        """Give the same galaxies as if nobody had been asked about them."""
-        silent = np.ones(len(self), bool)
-        return Galaxies(self._images, self.schema, self._groups, silent)
+    def without_votes(
+        self, silent: npt.ArrayLike = True, unasked: npt.ArrayLike = False
+    ) -> Galaxies:
+        """Give the same galaxies as if nobody had been asked about them, or not about all.
+
+        Parameters
+        ----------
+        silent
+            Which lose their votes, (n,) bool; all if not said.
+        unasked
+            Answers, (answers,) bool in the schema's order, whose votes all lose.
+        """
+        lost = np.broadcast_to(np.asarray(silent, bool), len(self))
+        answers = np.broadcast_to(np.asarray(unasked, bool), len(self.schema.columns))
+        withheld = self._all_withheld.more(lost, answers)
+        return Galaxies(self._images, self.schema, self._groups, withheld)
 
     def prepare(self, size: int | None = None) -> None:
         """Open the images and reserve memory for those decoded at `size`.
@@ -304,12 +318,12 @@ def concatenate(parts: Sequence[Galaxies], *, distinct: bool = False) -> Galaxie
         raise shared_id(id_str, images.store(one).name, images.store(other).name)
     images.fields  # noqa: B018  # columns of different types are refused now
     grouped = any(part._groups is not None for part in parts)
-    silent = any(part._silent is not None for part in parts)
+    withheld = any(part._withheld is not None for part in parts)
     return Galaxies(
         images,
         first.schema,
         np.concatenate([part.groups for part in parts]) if grouped else None,
-        np.concatenate([part._silenced for part in parts]) if silent else None,
+        Withheld.join([part._all_withheld for part in parts]) if withheld else None,
     )
 
 

@@ -153,6 +153,8 @@ def _training(model: Model) -> Iterator[tuple[str, Any]]:
         each = (f"{name} {number:,}" for name, number in told["campaigns"].items())
         yield "with votes", f"{', '.join(each)} (by the campaign that asked most)"
         yield "votes", f"{told['votes']:,} answers of volunteers"
+    if recipe.votes.leave_out:
+        yield "questions left out", ", ".join(recipe.votes.leave_out)
     progress = record.get("progress") or {}
     if "step" in progress:
         seen = f"{progress['step']:,} of {recipe.batch.size} galaxies each"

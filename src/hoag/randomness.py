@@ -25,6 +25,7 @@ VIEW_TWO: Final = 2
 DROPOUT: Final = 3
 DROPOUT_TWO: Final = 4
 BATCHES: Final = 5
+VOTES_KEPT: Final = 6
 PIXEL_NOISE: Final = 1 << 16  # added to the stream of the view that the noise belongs to
 
 _MASK: Final = (1 << 64) - 1

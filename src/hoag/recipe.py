@@ -23,6 +23,7 @@ from hoag.toml_settings import (
     read_toml,
 )
 from hoag.views import ViewSettings
+from hoag.vote_choice import VoteSettings
 
 PRESETS = Path(__file__).parent / "recipes"
 ARMS = ("direct", "pretrained", "contrastive", "hybrid")
@@ -225,6 +226,7 @@ class Recipe:
     heads: HeadSettings = field(default_factory=HeadSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     target: TargetSettings = field(default_factory=TargetSettings)
+    votes: VoteSettings = field(default_factory=VoteSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)

@@ -132,6 +132,7 @@ def counts_of(recipe: Recipe, train: Galaxies, validation: Galaxies) -> dict[str
     if recipe.arm in ("pretrained", "hybrid"):
         names, counts = np.unique(train.campaign[train.labelled], return_counts=True)
         told["campaigns"] = dict(zip(names.tolist(), counts.tolist(), strict=True))
+        told["with votes"] = int(train.labelled.sum())
         told["votes"] = train.votes_given
     return told
 

@@ -56,14 +56,11 @@ def pretrain(job: "Job", galaxies: Galaxies) -> None:
             continue
         recipe = job.settings.recipe(arm, job.seed + number)
         recipe = recipe.changed({"probe.galaxies": job.settings.probed})
-        parts = (train, validation)
-        if arm == "pretrained":
-            parts = (train.where(train.labelled), validation.where(validation.labelled))
         started = (folder / "run.json").exists()
         steps, batch = recipe.training.steps, recipe.batch.size
         say(f"{run_name(arm, number)}: {steps:,} steps of {batch} galaxies")
         fit(
-            recipe, *parts, folder, device=job.device, resume=started,
+            recipe, train, validation, folder, device=job.device, resume=started,
             online_probe=make_online_probe(job.tasks, recipe),
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ from hoag.roles import load_pretraining, read_roles
 from hoag.schema import load_schema
 from hoag.splits import direct_names, split_names
 from hoag.tasks import load_task
+from hoag.vote_choice import withhold
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,9 +96,6 @@ def train(
             )
     if settings.arm in ("pretrained", "hybrid"):
         _demand_votes(settings, train_part, validation)
-        if settings.arm == "pretrained":
-            # "Purely supervised": galaxies without votes have nothing to teach this arm.
-            train_part, validation = (p.where(p.labelled) for p in (train_part, validation))
     train_numbers, validation_numbers = (
         None if numbers is None else numbers[part] for part in parts
     )
@@ -137,11 +135,15 @@ def _open(
 
 def _demand_votes(recipe: Recipe, *parts: Galaxies) -> None:
     for part, name in zip(parts, ("train", "validation"), strict=True):
-        if not part.labelled.any():
-            raise HoagError(
-                f"the {recipe.arm} arm learns from votes, and none of the {len(part)} galaxies of "
-                f"the {name} split has any; use contrastive, or check the names of the vote columns"
-            )
+        if withhold(part, recipe.votes).labelled.any():
+            continue
+        advice = "check the names of the vote columns"
+        if part.labelled.any():
+            advice = "leave fewer of them out in its section votes"
+        raise HoagError(
+            f"the {recipe.arm} arm learns from votes, and none of the {len(part)} galaxies of "
+            f"the {name} split has any; use contrastive, or {advice}"
+        )
 
 
 def _class_numbers(
