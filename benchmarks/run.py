@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from table import text_of, write_table
-from turns import Bench
+from turns import Absent, Bench
 
 from hoag.provenance import commit, machine, package_version
 
 FAMILIES = (
-    "loss", "views", "steps", "hybrid", "catalogues", "search", "start", "growth", "probe",
+    "loss", "views", "steps", "hybrid", "catalogues", "search", "start", "growth", "probe", "gpu",
 )  # fmt: skip
 README = Path(__file__).with_name("README.md")
 
@@ -58,6 +58,10 @@ def measure(chosen: dict[str, Any], options: argparse.Namespace) -> dict[str, An
             started = time.perf_counter()
             try:
                 case(bench)
+            except Absent as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                if len(chosen) == 1:
+                    raise SystemExit(f"{name}: {error}") from None
             except (Exception, SystemExit) as error:
                 if len(chosen) == 1:
                     raise

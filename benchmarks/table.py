@@ -48,7 +48,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]
     judged = [f"{n} {'yes' if row['reached'][n] else 'no'}" for n in row["found"]
               if n in ("floor", "peer")]  # fmt: skip
-    cells.append(", ".join(judged + values) or "not measured")
+    noted = [f"{name} {value}" for name, value in row.get("noted", {}).items()]
+    cells.append(", ".join(judged + values + noted) or "not measured")
     return cells
 
 

@@ -27,6 +27,10 @@ def processor_time() -> float:
     return sum(r.ru_utime + r.ru_stime for r in map(resource.getrusage, parts))
 
 
+class Absent(Exception):
+    """What a case needs is not at hand; its rows stand unmeasured."""
+
+
 class Peer:
     """A side run by the peers' Python (see peer_sides.py): a turn is a line asked and answered."""
 

@@ -92,6 +92,13 @@ def test_chunks_cover_everything_once_over_processes(galaxies):
     assert sorted(seen) == sorted(galaxies.ids)
 
 
+def test_chunks_read_ahead_by_a_process_are_the_same(galaxies):
+    alone, ahead = (list(in_chunks(galaxies, 8, size=20, workers=n, keep=False)) for n in (0, 1))
+    assert [batch.ids for batch in ahead] == [batch.ids for batch in alone]
+    for one, other in zip(alone, ahead, strict=True):
+        assert np.array_equal(one.images, other.images) and np.array_equal(one.votes, other.votes)
+
+
 def test_a_batch_holds_pixels_votes_and_keys_of_its_rows(galaxies):
     batch = make_batch(galaxies, np.array([5, 2]), 16, seed=0, step=4)
     assert batch.images.shape == (2, 3, 16, 16)

@@ -44,6 +44,14 @@ def test_predictions_depend_on_no_neighbour_order_or_number(hybrid, galaxies):
     np.testing.assert_allclose(alone[0], whole[7], rtol=1e-5)
 
 
+def test_results_left_on_the_device_for_a_while_lose_no_row(hybrid, galaxies, monkeypatch):
+    model = hoag.load(hybrid, device="cpu")
+    whole = model.predict(galaxies)
+    for unread in (1, 3):
+        monkeypatch.setattr("hoag.models.UNREAD", unread)
+        assert np.array_equal(model.predict(galaxies), whole)
+
+
 def test_using_a_model_leaves_every_bit_of_it(hybrid, galaxies):
     model = hoag.load(hybrid, device="cpu")
     before = {name: value.clone() for name, value in model.objective.state_dict().items()}

@@ -14,8 +14,10 @@ ENCODERS = ("resnet18", "efficientnet_b0")
 SLIM = {"encoder.options": {"channels": [8, 8, 8, 8]}}
 
 
-def make_job(bench: Bench, arm: str, encoder: str, batch: int) -> Any:
-    """A run in progress as `hoag.fitting.fit` has it, without a store."""
+def make_job(
+    bench: Bench, arm: str, encoder: str, batch: int, galaxies: Any = None, **changes: Any
+) -> Any:
+    """A run in progress as `hoag.fitting.fit` has it; `changes` to the recipe, or of the device."""
     from hoag.devices import make_fabric
     from hoag.fitting import Fit
     from hoag.objectives import make_objective
@@ -24,20 +26,19 @@ def make_job(bench: Bench, arm: str, encoder: str, batch: int) -> Any:
     from hoag.runs import Log
     from hoag.schema import load_schema
 
-    side = bench.size(SIDE, 32)
+    device, side = changes.pop("device", "cpu"), bench.size(SIDE, 32)
     recipe = load_recipe(f"paper/{arm}").changed(
         {"encoder.name": encoder, "batch.size": batch, "training.precision": "32-true",
-         "images.size": side, "images.decode": side, **(SLIM if bench.tiny else {})}
+         "images.size": side, "images.decode": side, **(SLIM if bench.tiny else {}), **changes}
     )  # fmt: skip
     schema = load_schema()
     objective = make_objective(recipe, schema)
     optimiser = make_optimiser(objective, recipe.optimiser)
     out = bench.folder / f"{arm}-{encoder}"
     out.mkdir(exist_ok=True)
-    with make_fabric(recipe, "cpu") as fabric:
-        nobody: Any = None
+    with make_fabric(recipe, device) as fabric:
         return Fit(
-            recipe, out, schema, objective, optimiser, nobody, nobody, None, None, None,
+            recipe, out, schema, objective, optimiser, galaxies, galaxies, None, None, None,
             Log(out), fabric,
         )  # fmt: skip
 

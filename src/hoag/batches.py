@@ -142,11 +142,12 @@ class BatchSource:
     stored: int
     seed: int
     labels: npt.NDArray[Any] | None = None
+    keep: bool = True
 
     def __getitems__(self, rows: list[tuple[int, int]]) -> Batch:
         return make_batch(
             self.galaxies, np.array([row for _, row in rows]), self.stored,
-            seed=self.seed, step=rows[0][0], labels=self.labels,
+            seed=self.seed, step=rows[0][0], labels=self.labels, keep=self.keep,
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -179,7 +180,26 @@ def _whole(batch: Any) -> Any:
     return batch  # already a batch: see BatchSource
 
 
-def load_batches(source: BatchSource, rows: PlannedRows, *, workers: int, pin: bool) -> Any:
+@dataclass
+class RowsInOrder:
+    """All rows of a set in order, `size` at a time; processes take turns by chunk."""
+
+    count: int
+    size: int
+    rank: int = 0
+    world: int = 1
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for start in range(self.size * self.rank, self.count, self.size * self.world):
+            yield [(0, row) for row in range(start, min(start + self.size, self.count))]
+
+    def __len__(self) -> int:
+        return len(range(self.size * self.rank, self.count, self.size * self.world))
+
+
+def load_batches(
+    source: BatchSource, rows: PlannedRows | RowsInOrder, *, workers: int, pin: bool
+) -> Any:
     """Iterate over the batches of `rows`, read ahead by `workers` processes (0: this one)."""
     return DataLoader(
         source,  # type: ignore[arg-type]
@@ -203,9 +223,20 @@ def in_chunks(
     rank: int = 0,
     world: int = 1,
     keep: bool = True,
+    workers: int = 0,
+    pin: bool = False,
 ) -> Iterator[Batch]:
-    """Go through all galaxies once in order, `size` at a time; processes take turns by chunk."""
+    """Go through all galaxies once in order, `size` at a time; processes take turns by chunk.
+
+    Where `workers` is given they read ahead; `pin` as in `load_batches`.
+    """
+    if workers or pin:
+        galaxies.prepare(stored if keep else None)  # before processes start, which share it
+        source = BatchSource(galaxies, stored, seed, labels, keep)
+        chunks = RowsInOrder(len(galaxies), size, rank, world)
+        yield from load_batches(source, chunks, workers=workers, pin=pin)
+        return
     starts = range(0, len(galaxies), size)
-    for start in list(starts)[rank::world]:
+    for start in starts[rank::world]:
         rows = np.arange(start, min(start + size, len(galaxies)))
         yield make_batch(galaxies, rows, stored, seed=seed, step=0, labels=labels, keep=keep)

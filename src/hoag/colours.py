@@ -7,6 +7,8 @@ hue scale and turn the chroma (I, Q) and leave the luma Y; brightness scales eve
 scales everything about the mean luma, which the others move along. So they need no random order.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,6 +24,14 @@ _WEIGHTS = _YIQ[0].float()
 _LUMA = torch.outer(_RGB[:, 0], _YIQ[0]).float()
 _CHROMA = (_RGB[:, 1:] @ _YIQ[1:]).float()
 _TURNED = (torch.outer(_RGB[:, 1], _YIQ[2]) - torch.outer(_RGB[:, 2], _YIQ[1])).float()
+
+
+@cache
+def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What colours are made of, on a device; copied there once, as each copy waits for a GPU."""
+    with torch.inference_mode(False):
+        made = (_LUMA, _CHROMA, _TURNED, _WEIGHTS)
+        return tuple(part.to(device) for part in made)  # type: ignore[return-value]
 
 
 def colour_matrix(
@@ -43,13 +53,13 @@ def colour_matrix(
     Tensor, Tensor
         Matrix (batch, 3, 3) and offset (batch, 1): new = matrix @ RGB + offset.
     """
-    device = mean.device
+    luma, chroma, chroma_turned, weights = _constants(mean.device)
     angle = 2.0 * torch.pi * turns
     cos = (saturation * angle.cos())[:, None, None]
     sin = (saturation * angle.sin())[:, None, None]
-    turned = _LUMA.to(device) + cos * _CHROMA.to(device) + sin * _TURNED.to(device)
+    turned = luma + cos * chroma + sin * chroma_turned
     matrix = (brightness * contrast)[:, None, None] * turned
-    grey = (mean * _WEIGHTS.to(device)).sum(1)
+    grey = (mean * weights).sum(1)
     return matrix, (brightness * (1.0 - contrast) * grey)[:, None]
 
 

@@ -16,7 +16,6 @@ from hoag.console import say
 from hoag.devices import choose_device, lay_out, make_fabric, worker_count
 from hoag.distributed import all_sum, in_any, rank, synchronise_batchnorm, world_size
 from hoag.errors import HoagError
-from hoag.files import write_json
 from hoag.galaxies import Galaxies
 from hoag.interruption import Interruption
 from hoag.meter import Meter
@@ -197,13 +196,16 @@ def _train(job: Fit, *, quiet: bool) -> None:
             if progress.step % settings.log_every == 0:
                 meter.write_training_row()
             if progress.step % settings.validate_every == 0 or progress.step == settings.steps:
+                meter.settle()
                 _validate(job, meter)
             # A signal reaches processes at odd moments; one that left alone would strand the rest.
             told = in_any(interruption.asked, fabric.device)
             if progress.stopped or told:
                 break
             if progress.step % settings.save_every == 0:
+                meter.settle()  # weights after a loss that is no number are never saved
                 _save(job, "last")
+        meter.settle()
         _save(job, "last")
     interruption.asked = told  # what came since then came to this process alone
     interruption.obey(f"{job.out}: stopped at step {progress.step}; go on with --resume")
@@ -225,27 +227,16 @@ def take_step(job: Fit, wrapped: Any, optimiser: Any, batch: Batch) -> dict[str,
     total = job.recipe.training.steps
     set_learning_rate(optimiser, learning_rate(settings, step, total))
     result: dict[str, Tensor] = wrapped(batch)
-    _refuse_nan(job, result["loss"], batch)
     job.fabric.backward(result["loss"])
     if settings.clip:
-        job.fabric.clip_gradients(wrapped, optimiser, max_norm=settings.clip)
+        # Infinities end as a loss that the meter refuses, or as a step that 16-mixed skips.
+        job.fabric.clip_gradients(
+            wrapped, optimiser, max_norm=settings.clip, error_if_nonfinite=False
+        )
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
     job.objective.after_step(step, total)
     return {name: value.detach() for name, value in result.items()}
-
-
-def _refuse_nan(job: Fit, loss: Tensor, batch: Batch) -> None:
-    if torch.isfinite(loss):
-        return
-    path = job.out / ("nan-batch.json" if rank() == 0 else f"nan-batch-{rank()}.json")
-    write_json(path, {"step": job.progress.step, "ids": batch.ids})
-    shown = ", ".join(batch.ids[:3])
-    raise HoagError(
-        f"{job.out}: the loss is {float(loss.detach())} at step {job.progress.step}, in a batch "
-        f"with {shown} and {max(len(batch.ids) - 3, 0)} more (all ids in {path.name}); look at "
-        "those galaxies, lower optimiser.learning_rate, and go on from last/ with --resume"
-    )
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from torch import Tensor
 from hoag.batches import in_chunks
 from hoag.checkpoint import weights_hash
 from hoag.console import progress
-from hoag.devices import choose_device, lay_out
+from hoag.devices import choose_device, lay_out, worker_count
 from hoag.embedding import make_table
 from hoag.errors import HoagError
 from hoag.galaxies import Galaxies
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH, FEW = 256, 32  # galaxies at once; few on a processor, whose caches they must fit
+UNREAD = 16  # batches whose results wait on the device, so that it need not wait for us
 
 
 class Model:
@@ -181,21 +182,29 @@ class Model:
     def _apply(
         self, galaxies: Galaxies, function: Any, doing: str, quiet: bool
     ) -> npt.NDArray[np.float32]:
-        results = [
-            function(images).float().cpu().numpy()
-            for images in self._images(galaxies, doing, quiet)
-        ]
-        return np.concatenate(results)
+        results, made = [], []
+        for images in self._images(galaxies, doing, quiet):
+            made.append(function(images).float())
+            if len(made) == UNREAD:
+                results.append(torch.cat(made).cpu().numpy())
+                made.clear()
+        return np.concatenate([*results, *(part.cpu().numpy() for part in made)])
 
     def _images(self, galaxies: Galaxies, doing: str, quiet: bool) -> Iterator[Tensor]:
         if len(galaxies) == 0:
             raise HoagError("there are no galaxies to work on")
         settings = self.recipe.images
         size = FEW if self.device.type == "cpu" else BATCH
-        chunks = in_chunks(galaxies, settings.stored, size=size, keep=False)
         total = -(-len(galaxies) // size)
+        on_card = self.device.type == "cuda"
+        # Processes read ahead for a card, where there is more than they take to start.
+        workers = min(worker_count(-1, self.device), total // 8) if on_card else 0
+        chunks = in_chunks(
+            galaxies, settings.stored, size=size, keep=False, workers=workers, pin=on_card
+        )
         for batch in chunks if quiet else progress(chunks, doing, total=total, unit="batches"):
-            view = evaluation_view(batch.images.to(self.device), settings.size)
+            images = batch.images.to(self.device, non_blocking=True)
+            view = evaluation_view(images, settings.size)
             yield view.contiguous(memory_format=torch.channels_last)  # convolutions are faster so
 
     def __repr__(self) -> str:
