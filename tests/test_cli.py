@@ -125,6 +125,7 @@ def test_train_embed_probe(run, simulated, capsys, tmp_path):
     assert [row["size"] for row in rows] == ["20", "40"]
     record = json.loads((tmp_path / "probe" / "curve.json").read_text())
     assert record["stamp"]["hoag"] and record["stamp"]["seed"] == 0
+    assert record["paired"] == []  # nothing to compare with
     assert (tmp_path / "probe" / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -209,16 +210,20 @@ def test_probe_takes_the_halves_of_a_folder(run, simulated, capsys, tmp_path):
     table = tmp_path / "rings.parquet"
     hoag(capsys, "embed", run, simulated / "rings.parquet", "--out", table)
     again = tmp_path / "rings@1.parquet"  # a second pretraining seed of the same arm
-    again.write_bytes(table.read_bytes())
+    same = tmp_path / "same.parquet"
+    for copy in (again, same):
+        copy.write_bytes(table.read_bytes())
     status, _, err = hoag(
-        capsys, "probe", table, simulated, again, "--sizes", 40, "--subsets", 2, "--out",
+        capsys, "probe", table, simulated, again, same, "--sizes", 40, "--subsets", 2, "--out",
         tmp_path / "probe",
     )  # fmt: skip
     (task,) = load_tasks(read_roles(simulated))
     assert status == 0
     assert f"{len(task.open_rows)} labels are open, {len(task.closed_rows)} kept" in err
     record = json.loads((tmp_path / "probe" / "curve.json").read_text())
-    assert [row["runs"] for row in record["curve"]] == [2]
+    assert [row["runs"] for row in record["curve"]] == [2, 1]
+    [row] = record["paired"]
+    assert (row["a"], row["b"], row["size"], row["difference"]) == ("same", "rings", 40, 0)
     assert record["stamp"]["schema_hash"] == record["embeddings"]["rings"]["schema_hash"]
     status, _, err = hoag(capsys, "probe", table, simulated, "--task", "bars")
     assert status == 2 and "no downstream task 'bars'" in err

@@ -64,7 +64,8 @@ def probe(
         Table of ids and classes, or a folder with a dataset.toml, whose halves are then the very
         ones that pretraining on it keeps away from.
     more
-        Further tables of vectors, to be compared on the same galaxies and subsets.
+        Further tables of vectors, to be compared on the same galaxies and subsets; curve.json has
+        each one's difference to EMBEDDINGS, paired.
     task
         Which downstream task of that folder, where it has several.
     label

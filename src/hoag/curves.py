@@ -187,7 +187,7 @@ class Curve:
             self._check(arm, metric)
         rows = []
         for size in self.sizes:
-            trials = len(self._common_keys((first, second), size))
+            trials = len(self.shared_trials((first, second), size))
             if not trials:
                 continue
             one, other = self.resampled([(first, size), (second, size)], metric)
@@ -256,7 +256,7 @@ class Curve:
         for arm, size in points:
             self._check(arm, metric)
             sizes.setdefault(size, []).append(arm)
-        keys = {size: self._common_keys(arms, size) for size, arms in sizes.items()}
+        keys = {size: self.shared_trials(arms, size) for size, arms in sizes.items()}
         for size, shared in keys.items():
             if not shared:
                 raise HoagError(f"{', '.join(sizes[size])} share no trial of {size} labels")
@@ -274,8 +274,11 @@ class Curve:
         if metric not in METRICS:
             raise HoagError(f"no metric '{metric}'; choose among {', '.join(METRICS)}")
 
-    def _common_keys(self, arms: Iterable[str], size: int) -> set[tuple[int, ...]]:
-        """Keys of the trials of a size that every run of these arms with any of that size has."""
+    def shared_trials(self, arms: Iterable[str], size: int) -> set[tuple[int, ...]]:
+        """Keys of the trials of a size that all runs of these arms have: those that are compared.
+
+        Runs that have no trial of that size do not count; an arm of none leaves nothing.
+        """
         runs = [self._runs(arm, size) for arm in arms]
         if not all(runs):
             return set()

@@ -26,9 +26,12 @@ from hoag.figure_style import (
 __all__ = [
     "label_efficiency_figure",
     "loss_accuracy_figure",
+    "name_lines",
     "plot_curve",
+    "plot_losses",
     "png_bytes",
     "save_figure",
+    "size_axis",
     "svg_text",
     "training_figure",
 ]
@@ -94,13 +97,14 @@ def plot_curve(
                 "largest class", (0, scale * chance), xycoords=("axes fraction", "data"),
                 xytext=(4, 3), textcoords="offset points", color=FAINT, fontsize=8.5,
             )  # fmt: skip
-        _size_axis(ax, sorted({row["size"] for row in rows}))
+        size_axis(ax, sorted({row["size"] for row in rows}))
         ax.set_ylabel(_TITLES.get(metric, metric) + ("" if metric == "auc" else " (%)"))
-        _name_lines(ax, ends)
+        name_lines(ax, ends)
     return ax
 
 
-def _size_axis(ax: Axes, sizes: Sequence[int]) -> None:
+def size_axis(ax: Axes, sizes: Sequence[int]) -> None:
+    """Make the horizontal axis one of numbers of labels, ticked at these, ascending."""
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(FixedLocator(_apart(sizes)))
     ax.xaxis.set_minor_locator(NullLocator())
@@ -118,7 +122,7 @@ def _apart(sizes: Sequence[int]) -> list[int]:
     return kept[::-1]
 
 
-def _name_lines(ax: Axes, ends: Mapping[str, tuple[float, str]]) -> None:
+def name_lines(ax: Axes, ends: Mapping[str, tuple[float, str]]) -> None:
     """Name each line at the right in its colour, moved apart where names would overlap."""
     low, high = ax.get_ylim()
     ordered = sorted(ends.items(), key=lambda item: item[1][0])
@@ -178,10 +182,28 @@ def loss_accuracy_figure(rows: Sequence[Row], *, title: str | None = None) -> Fi
     Parameters
     ----------
     rows
-        ``arm``, ``galaxies_seen``, ``contrastive`` (validation loss) and ``accuracy`` in [0, 1];
-        an arm's points are joined in the order of galaxies seen.
+        As in `plot_losses`.
     title
         Above it.
+    """
+    with styled():
+        figure = new_figure(7.6, 4.3, layout="constrained")
+        ax = plot_losses(rows, figure.add_subplot())
+        if title:
+            ax.set_title(title)
+    return figure
+
+
+def plot_losses(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
+    """Draw accuracy against contrastive loss, a line an arm; marks grow with the galaxies seen.
+
+    Parameters
+    ----------
+    rows
+        ``arm``, ``galaxies_seen``, ``contrastive`` (validation loss) and ``accuracy`` in [0, 1];
+        an arm's points are joined in the order of galaxies seen.
+    ax
+        Where to draw; by default on a figure of its own (``ax.figure``).
 
     Raises
     ------
@@ -191,8 +213,8 @@ def loss_accuracy_figure(rows: Sequence[Row], *, title: str | None = None) -> Fi
     if not rows:
         raise HoagError("there are no rows of accuracy against contrastive loss to draw")
     with styled():
-        figure = new_figure(7.6, 4.3, layout="constrained")
-        ax = figure.add_subplot()
+        if ax is None:
+            ax = new_figure(7.6, 4.3, layout="constrained").add_subplot()
         most = max(row["galaxies_seen"] for row in rows) or 1
         for arm, style in arm_styles(list(dict.fromkeys(row["arm"] for row in rows))).items():
             own = sorted(
@@ -220,9 +242,7 @@ def loss_accuracy_figure(rows: Sequence[Row], *, title: str | None = None) -> Fi
         ax.set_xlabel("Contrastive loss on validation galaxies (lower: views agree better)")
         ax.set_ylabel("Linear accuracy (%)")
         ax.margins(x=0.16, y=0.14)
-        if title:
-            ax.set_title(title)
-    return figure
+    return ax
 
 
 def _short(count: float) -> str:

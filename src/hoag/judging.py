@@ -190,8 +190,10 @@ def _write(out: Path, curve: Curve, made: Mapping[str, Any], seed: int, final: b
         csv.write_csv(curve.table, temporary)
     schemas = {each["schema_hash"] for each in made.values() if each.get("schema_hash")}
     stamp = full_stamp(seed=seed, schema_hash=schemas.pop() if len(schemas) == 1 else None)
+    first, *others = curve.arms
+    paired = [row for arm in others for row in curve.compare(arm, first).to_pylist()]
     content = {"stamp": stamp, "embeddings": dict(made), "final": final, **curve.to_dict()}
-    write_json(out / "curve.json", content)
+    write_json(out / "curve.json", content | {"paired": paired})
     save_figure(label_efficiency_figure(rows), out / "curve.png")
 
 

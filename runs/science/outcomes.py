@@ -1,0 +1,74 @@
+"""Folders of `hoag reproduce` and `hoag probe` as the page needs them: curves, and a short copy.
+
+The short copy leaves out what no table or figure of the page needs (training rows between two
+validations), so that it can stay in the repository.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from hoag.curves import Curve
+from hoag.errors import HoagError
+from hoag.files import read_json
+
+MOST = 200_000
+"""Bytes that a short copy may take."""
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """results.json of a folder of the protocol."""
+    return read_json(folder / "results.json")
+
+
+def task_of(results: dict[str, Any], name: str | None) -> str:
+    """The task asked for, or the first."""
+    names = [task["name"] for task in results["tasks"]]
+    if name is not None and name not in names:
+        raise HoagError(f"no task '{name}' in these results; they have {', '.join(names)}")
+    return name or names[0]
+
+
+def read_predictions(folder: Path, task: str) -> Curve:
+    """Held-out predictions of every arm on a task."""
+    from hoag.predictions import read_curve
+
+    found = sorted((folder / "predictions").glob(f"{task}.*"))
+    if not found:
+        raise HoagError(f"{folder}: has no predictions/{task}.*; run hoag reproduce --resume on it")
+    return read_curve(found[0])
+
+
+def short(folder: Path) -> dict[str, Any]:
+    """What the page needs of a folder: results.json, rows of validations alone, and data hashes."""
+    content = read_results(folder)
+    for arm in content["arms"].values():
+        arm["history"] = [
+            {name: value for name, value in row.items() if not name.startswith("train/")}
+            for row in arm["history"]
+            if any(name.startswith(("val/", "probe/")) for name in row)
+        ]
+    return content | {"data": read_json(folder / "protocol.json")["data"]}
+
+
+def encoder_of(results: dict[str, Any]) -> str:
+    """Name of the encoder of a protocol's arms, with the options that make it slimmer."""
+    recipe = next(iter(results["arms"].values()))["recipe"]["encoder"]
+    options = recipe.get("options") or {}
+    told = ", ".join(f"{name} {value}" for name, value in options.items())
+    return recipe["name"] + (f" ({told})" if told else "")
+
+
+def losses_of(results: dict[str, Any], task: str) -> list[dict[str, Any]]:
+    """Accuracy of the online probe on a task against contrastive loss, along each run."""
+    column = f"probe/{task}/accuracy"
+    return [
+        {
+            "arm": arm,
+            "galaxies_seen": int(row["galaxies_seen"]),
+            "contrastive": row["val/contrastive"],
+            "accuracy": row[column],
+        }
+        for arm, run in results["arms"].items()
+        for row in run["history"]
+        if column in row and "val/contrastive" in row
+    ]
