@@ -1,5 +1,6 @@
 """The whole protocol, tiny: everything is written, nothing is lost when stopped, a seed repeats."""
 
+import dataclasses
 import json
 import shutil
 
@@ -10,6 +11,7 @@ from hoag.errors import HoagError
 from hoag.files import read_json
 from hoag.protocol import PROTOCOLS, load_protocol, run_protocol
 from hoag.roles import read_roles
+from hoag.saved_curves import read_curve
 from hoag.stages import _inner_split
 
 TOML = """
@@ -117,6 +119,72 @@ def test_what_is_done_is_not_done_again(done, simulated, settings, tmp_path):
     assert (copy / "runs/hybrid/last/model.safetensors").stat().st_mtime_ns == before
 
 
+def test_fewer_arms_and_chosen_tasks_are_all_that_is_judged(done, simulated, settings, tmp_path):
+    _, results = done
+    fewer = dataclasses.replace(settings, arms=("pretrained",), tasks=("rings",), direct_trials=0)
+    here = run_protocol(read_roles(simulated), fewer, tmp_path / "o", device="cpu")
+    arms = ("pretrained", "random weights", "raw pixels")
+    assert set(here["arms"]) == {"pretrained"} and here["fig2"] == []
+    before, now = (
+        [
+            (r["arm"], r["size"], r["accuracy"])
+            for r in each["tasks"][0]["curve"]
+            if r["arm"] in arms
+        ]
+        for each in (results, here)
+    )
+    assert now == before and len(here["tasks"][0]["curve"]) == len(before)
+    assert not (tmp_path / "o/runs/hybrid").exists()
+    assert "Random weights" in (tmp_path / "o/report.html").read_text()
+    # More arms later, in the same folder.
+    again = dataclasses.replace(fewer, arms=("pretrained", "contrastive"))
+    more = run_protocol(read_roles(simulated), again, tmp_path / "o", device="cpu", resume=True)
+    assert set(more["arms"]) == {"pretrained", "contrastive"}
+    assert json.loads((tmp_path / "o/protocol.json").read_text())["arms"] == list(again.arms)
+
+
+def test_baselines_alone_can_be_judged(simulated, settings, tmp_path):
+    alone = dataclasses.replace(settings, arms=(), direct_trials=0)
+    results = run_protocol(read_roles(simulated), alone, tmp_path / "o", device="cpu")
+    assert results["arms"] == {} and len(results["tasks"][0]["curve"]) >= 4
+
+
+def test_an_unknown_task_is_named_with_the_closest(simulated, settings, tmp_path):
+    wrong = dataclasses.replace(settings, tasks=("rigns",))
+    with pytest.raises(HoagError, match="no downstream task 'rigns'; .* did you mean 'rings'"):
+        run_protocol(read_roles(simulated), wrong, tmp_path / "o", device="cpu")
+
+
+def test_results_carry_the_hashes_of_their_data(done, simulated):
+    out, results = done
+    data = read_json(out / "protocol.json")["data"]
+    assert results["dataset"]["hashes"] == data and set(data) == {"pretraining", "rings"}
+    assert len(data["rings"]) == 32
+
+
+def test_predictions_are_kept_and_say_what_the_results_do(done):
+    out, results = done
+    (task,) = results["tasks"]
+    kept = read_curve(out / "predictions" / "rings.npz")
+    assert kept.table.to_pylist() == task["curve"]
+    paired = [row for row in task["paired"] if (row["a"], row["b"]) == ("hybrid", "pretrained")]
+    assert kept.compare("hybrid", "pretrained").to_pylist() == paired
+    assert read_curve(out / "predictions" / "rings-final.npz").arms[0] == "pretrained"
+
+
+def test_a_folder_begun_before_an_option_was_there_goes_on(done, simulated, settings, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(done[0], copy)
+    before = read_json(copy / "protocol.json")
+    for name in ("arms", "tasks"):
+        del before[name]
+    (copy / "protocol.json").write_text(json.dumps(before))
+    again = run_protocol(
+        read_roles(simulated), settings, copy, device="cpu", resume=True, final=True
+    )
+    assert numbers_of(again) == numbers_of(done[1])
+
+
 def test_a_folder_of_another_run_is_refused(done, simulated, settings):
     out, _ = done
     roles = read_roles(simulated)
@@ -173,6 +241,8 @@ def test_shipped_protocols_make_recipes(path):
     [
         ("galaxies_sen = 3", "unknown option 'galaxies_sen'; did you mean 'galaxies_seen'"),
         ('checkpoint = "first"', "must be best or last"),
+        ('arms = ["hybird"]', "did you mean 'hybrid'"),
+        ('arms = ["direct"]', "must be some of pretrained, contrastive, hybrid"),
         ("folds = 1", "folds = 1 must be 2 or more"),
         ("sizes = [1.5]", "sizes"),
     ],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hoag.campaigns import closest
 from hoag.console import say
 from hoag.errors import HoagError
 from hoag.files import read_json, write_json
@@ -31,6 +32,8 @@ class ProtocolSettings:
     """What a run of the protocol does; each field is an option of a protocol file."""
 
     preset: str = option("paper", "family of recipes each arm starts from: paper or hoag")
+    arms: tuple[str, ...] = option(PRETRAINED_ARMS, "which are pretrained and judged")
+    tasks: tuple[str, ...] = option((), "names of the downstream tasks judged; none: all")
     galaxies_seen: int = option(30_000, "galaxies each pretraining arm sees, repeats counted")
     pretraining_seeds: int = option(1, "runs of each pretraining arm, with seed, seed + 1, ...")
     checkpoint: str = option("last", "which checkpoint is judged: best (by the monitor) or last")
@@ -56,6 +59,12 @@ class ProtocolSettings:
     def __post_init__(self) -> None:
         if self.checkpoint not in ("best", "last"):
             raise HoagError(f"checkpoint = {self.checkpoint!r} must be best or last")
+        for arm in self.arms:
+            if arm not in PRETRAINED_ARMS or self.arms.count(arm) > 1:
+                raise HoagError(
+                    f"arms = {list(self.arms)} must be some of {', '.join(PRETRAINED_ARMS)}, "
+                    f"each once{'' if arm in PRETRAINED_ARMS else closest(arm, PRETRAINED_ARMS)}"
+                )
         least = {
             "galaxies_seen": 1,
             "validations": 1,
@@ -165,7 +174,7 @@ def run_protocol(
     out = Path(out)
     if (out / "protocol.json").exists() and not resume:
         raise HoagError(f"{out}: holds an earlier run; go on with --resume or choose another --out")
-    tasks = load_tasks(roles)
+    tasks = load_tasks(roles, settings.tasks)
     if not tasks:
         raise HoagError(
             f"{roles.name}: its dataset.toml names no downstream task, so nothing to judge"
@@ -183,20 +192,33 @@ def run_protocol(
 def _claim(job: Job) -> None:
     """Record in protocol.json what the folder is for, or check that it is for this."""
     path = job.out / "protocol.json"
-    data = {"pretraining": job.pretraining.galaxies.hash}
-    data |= {task.name: task.hash for task in job.tasks}
-    wanted = {**settings_dict(job.settings, job.seed), "data": data}
+    wanted = {**settings_dict(job.settings, job.seed), "data": data_hashes(job)}
     if not path.exists():
         write_json(path, wanted)
         return
-    before = read_json(path)
-    changed = [k for k, v in wanted.items() if before.get(k) != v and k != "caveats"]
+    # What the file does not say, it was begun without: then it was as it is by default.
+    before = {**settings_dict(ProtocolSettings(), job.seed), **read_json(path)}
+    # Fewer or more arms and tasks leave what is there as it is.
+    free = ("caveats", "arms", "tasks", "data")
+    changed = [k for k, v in wanted.items() if before.get(k) != v and k not in free]
+    known = before.get("data", {})
+    if any(known.get(name, digest) != digest for name, digest in wanted["data"].items()):
+        changed.append("data")
     if changed:
         raise HoagError(
             f"{job.out}: was begun with another {changed[0]}; resume it with its own settings and "
             "galaxies or choose another --out"
         )
+    write_json(path, {**wanted, "data": {**known, **wanted["data"]}})
     say(f"{job.out}: goes on with what is there")
+
+
+def data_hashes(job: Job) -> dict[str, str]:
+    """Hash what is learned from and each task: ids, votes or labels, and sizes of the images."""
+    return {
+        "pretraining": job.pretraining.galaxies.hash,
+        **{task.name: task.hash for task in job.tasks},
+    }
 
 
 def settings_dict(settings: ProtocolSettings, seed: int) -> dict[str, Any]:

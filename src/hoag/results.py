@@ -9,9 +9,11 @@ from hoag.files import read_json, write_json
 from hoag.loading import load
 from hoag.probing import Curve
 from hoag.runs import read_history
+from hoag.saved_curves import write_curve
 from hoag.splits import split_names
 from hoag.stages import cuts, run_folder
 from hoag.tasks import Task
+from hoag.vote_choice import withhold
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,9 +42,13 @@ def write_results(
     stamp: dict[str, Any],
     commands: list[str],
 ) -> dict[str, Any]:
-    """Write results.json, figures/ and report.html; gives what results.json holds."""
+    """Write predictions/, results.json, figures/ and report.html; gives what results.json holds."""
     from hoag.report import write_report
 
+    for name, curve in curves.items():
+        write_curve(curve, job.out / "predictions" / f"{name}.npz")
+    for name, curve in finals.items():
+        write_curve(curve, job.out / "predictions" / f"{name}-final.npz")
     results = gather(job, curves, finals, stamp, commands)
     write_json(job.out / "results.json", results)
     figures = draw(job, results, curves)
@@ -62,9 +68,9 @@ def gather(
 
     Everything but ``stamp`` and the columns on time is the same for the same seed and machine.
     """
-    from hoag.protocol import PRETRAINED_ARMS, settings_dict
+    from hoag.protocol import data_hashes, settings_dict
 
-    arms = {arm: _arm(run_folder(job, arm)) for arm in PRETRAINED_ARMS}
+    arms = {arm: _arm(run_folder(job, arm)) for arm in job.settings.arms}
     tasks = [
         _task(task, curves[task.name], finals.get(task.name), cuts(task, job)) for task in job.tasks
     ]
@@ -75,6 +81,7 @@ def gather(
             "name": job.roles.name,
             "description": job.roles.description,
             "counts": _counts(job),
+            "hashes": data_hashes(job),
         },
         "tasks": tasks,
         "arms": arms,
@@ -109,6 +116,7 @@ def _arm(folder: Path) -> dict[str, Any]:
     return {
         "recipe": load_recipe(folder / "recipe.toml").to_dict(),
         "command": run["command"],
+        "trained_on": run.get("trained_on"),
         "galaxies_seen": int(history[-1]["galaxies_seen"]),
         "seconds": history[-1]["seconds"],
         "history": history,
@@ -149,6 +157,7 @@ def _fig2(job: "Job", arms: dict[str, Any]) -> list[dict[str, Any]]:
             "accuracy": row[column],
         }
         for arm in ("contrastive", "hybrid")
+        if arm in arms
         for row in arms[arm]["history"]
         if column in row and "val/contrastive" in row
     ]
@@ -169,8 +178,13 @@ def draw(job: "Job", results: dict[str, Any], curves: dict[str, Curve]) -> "dict
     for task in job.tasks:
         if len(task.classes) == 2:
             figures |= _galleries(task, curves[task.name])
-    figures["posteriors"] = _posteriors(job)
-    figures["training"] = training_figure({a: r["history"] for a, r in results["arms"].items()})
+    voting = next((arm for arm in ("hybrid", "pretrained") if arm in results["arms"]), None)
+    posteriors = None if voting is None else _posteriors(job, voting)
+    if posteriors is not None:
+        figures["posteriors"] = posteriors
+    histories = {arm: entry["history"] for arm, entry in results["arms"].items()}
+    if histories:
+        figures["training"] = training_figure(histories)
     return figures
 
 
@@ -215,17 +229,20 @@ def held_out_scores(curve: Curve, arm: str) -> np.ndarray:
     return np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf)
 
 
-def _posteriors(job: "Job") -> "Figure":
+def _posteriors(job: "Job", arm: str) -> "Figure | None":
     """Draw predicted and given votes of a few galaxies that the model has not learned from."""
     from hoag.galleries import posterior_figure
 
-    everyone = job.pretraining.galaxies
+    # No votes that the arm was not to learn from: of those it can say nothing.
+    everyone = withhold(job.pretraining.galaxies, job.settings.recipe(arm, job.seed).votes)
     unseen = everyone.where(everyone.labelled & (split_names(everyone.group_hashes) == "val"))
+    if len(unseen) == 0:
+        return None
     # Of each campaign the galaxy with most votes, for those that have galaxies.
     ranked = np.argsort(-unseen.votes.sum(1), kind="stable")
     _, first = np.unique(unseen.campaign[ranked], return_index=True)
     galaxies = unseen.take(ranked[np.sort(first)][:POSTERIORS])
-    model = load(run_folder(job, "hybrid"), which=job.settings.checkpoint, device=job.device)
+    model = load(run_folder(job, arm), which=job.settings.checkpoint, device=job.device)
     concentrations = model.predict(galaxies, quiet=True)
     images = [galaxy.image for galaxy in galaxies]
     return posterior_figure(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hoag.campaigns import closest
 from hoag.catalogue import require_columns
 from hoag.conditions import Condition, parse_conditions
 from hoag.errors import HoagError
@@ -112,7 +113,9 @@ class Roles:
         """Give a downstream task by name."""
         names = [task.name for task in self.downstream]
         if name not in names:
-            raise HoagError(f"{self.file}: no downstream task '{name}'; there are {names}")
+            raise HoagError(
+                f"{self.file}: no downstream task '{name}'; there are {names}{closest(name, names)}"
+            )
         return self.downstream[names.index(name)]
 
 

@@ -46,11 +46,9 @@ def run_folder(job: "Job", arm: str, number: int = 0) -> Path:
 
 def pretrain(job: "Job", galaxies: Galaxies) -> None:
     """Train the arms that learn before they see a downstream label, each on the same galaxies."""
-    from hoag.protocol import PRETRAINED_ARMS
-
     names = split_names(galaxies.group_hashes)
     train, validation = (galaxies.where(names == name) for name in ("train", "val"))
-    for number, arm in itertools.product(range(job.settings.pretraining_seeds), PRETRAINED_ARMS):
+    for number, arm in itertools.product(range(job.settings.pretraining_seeds), job.settings.arms):
         folder = run_folder(job, arm, number)
         if is_finished(folder):
             continue
@@ -124,7 +122,6 @@ def representations(job: "Job", task: Task, schema: Schema) -> list[tuple[str, p
     list
         (arm, embeddings table); an arm comes once for each pretraining seed.
     """
-    from hoag.protocol import PRETRAINED_ARMS
 
     def trained(arm: str, number: int) -> Model:
         folder = run_folder(job, arm, number)
@@ -142,7 +139,7 @@ def representations(job: "Job", task: Task, schema: Schema) -> list[tuple[str, p
 
     tables = []
     for number in range(job.settings.pretraining_seeds):
-        makers = {arm: partial(trained, arm, number) for arm in PRETRAINED_ARMS}
+        makers = {arm: partial(trained, arm, number) for arm in job.settings.arms}
         makers[RANDOM] = partial(untrained, number)
         for arm, model in makers.items():
             tables.append((arm, table(run_name(arm, number), partial(_embed, job, task, model))))

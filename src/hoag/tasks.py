@@ -1,6 +1,7 @@
 """A downstream task ready to be judged: its galaxies, their classes, and which may be looked at."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +82,13 @@ def load_task(task: DownstreamTask) -> Task:
     )  # fmt: skip
 
 
-def load_tasks(roles: Roles) -> list[Task]:
-    """Load every downstream task of a folder."""
-    return [load_task(task) for task in roles.downstream]
+def load_tasks(roles: Roles, names: Sequence[str] = ()) -> list[Task]:
+    """Load the downstream tasks of a folder: all, or those named, in the folder's order.
+
+    Raises
+    ------
+    HoagError
+        If a name is not that of a task.
+    """
+    chosen = {roles.task(name).name for name in names} or {task.name for task in roles.downstream}
+    return [load_task(task) for task in roles.downstream if task.name in chosen]
