@@ -6,6 +6,7 @@ probabilities, so that arms of other runs are compared on the very same folds an
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,8 @@ def write_curve(curve: Curve, path: str | Path) -> Path:
     classes but the first, trial after trial.
     """
     cuts: dict[bytes, int] = {}
-    held, trials, chances = [], [], []
+    held: list[NDArray[np.int32]] = []
+    trials, chances = [], []
     for run, each in enumerate(curve.predictions):
         for trial, chance in zip(each.trials, each.probabilities, strict=True):
             rows = np.asarray(trial.test_index, np.int32)
@@ -87,7 +89,7 @@ def read_curve(path: str | Path) -> Curve:
     )
 
 
-def _load(path: Path) -> dict[str, NDArray[np.generic]]:
+def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in _PARTS}
