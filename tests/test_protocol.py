@@ -81,6 +81,7 @@ def test_every_arm_and_baseline_is_in_the_curve(done):
     arms = {row["arm"] for row in task["curve"]}
     assert arms == {
         "direct", "pretrained", "contrastive", "hybrid", "random weights", "raw pixels",
+        "hand-made features",
     }  # fmt: skip
     trials = {(row["arm"], row["size"]): row["trials"] for row in task["curve"]}
     assert trials["hybrid", 16] == 15 and trials["direct", 16] == 2
@@ -123,7 +124,7 @@ def test_fewer_arms_and_chosen_tasks_are_all_that_is_judged(done, simulated, set
     _, results = done
     fewer = dataclasses.replace(settings, arms=("pretrained",), tasks=("rings",), direct_trials=0)
     here = run_protocol(read_roles(simulated), fewer, tmp_path / "o", device="cpu")
-    arms = ("pretrained", "random weights", "raw pixels")
+    arms = ("pretrained", "random weights", "hand-made features", "raw pixels")
     assert set(here["arms"]) == {"pretrained"} and here["fig2"] == []
     before, now = (
         [

@@ -70,6 +70,7 @@ ARMS = {
     "contrastive": ArmStyle("Contrastive", "#009e73", "^"),
     "direct": ArmStyle("Direct", "#b0609a", "D"),
     "random weights": ArmStyle("Random weights", "#6e7681", "v", "--"),
+    "hand made features": ArmStyle("Hand-made features", "#4c5f2a", "p", "-."),
     "raw pixels": ArmStyle("Raw pixels", "#a08a5b", "P", ":"),
 }
 _OTHERS = (("#56b4e9", "X"), ("#e69f00", "h"), ("#8c6bb1", "<"), ("#5a8f29", ">"))

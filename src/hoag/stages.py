@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from hoag.console import progress, say
 from hoag.embedding import make_table, read_embeddings, write_embeddings
+from hoag.features import NAMES, SIZE, features
 from hoag.files import write_json
 from hoag.fitting import fit
 from hoag.galaxies import Galaxies
@@ -29,7 +30,7 @@ from hoag.tasks import Task
 if TYPE_CHECKING:
     from hoag.protocol import Job
 
-RANDOM, PIXELS = "random weights", "raw pixels"
+RANDOM, PIXELS, HAND_MADE = "random weights", "raw pixels", "hand-made features"
 CALIBRATION = 1024
 """Training galaxies on which BatchNorm's statistics of the random weights are measured."""
 
@@ -143,6 +144,7 @@ def representations(job: "Job", task: Task, schema: Schema) -> list[tuple[str, p
         makers[RANDOM] = partial(untrained, number)
         for arm, model in makers.items():
             tables.append((arm, table(run_name(arm, number), partial(_embed, job, task, model))))
+    tables.append((HAND_MADE, table(HAND_MADE, lambda: _hand_made(task))))
     return [*tables, (PIXELS, table(PIXELS, lambda: _pixels(task, job.settings.pixels)))]
 
 
@@ -161,6 +163,12 @@ def _pixels(task: Task, size: int) -> pa.Table:
     everyone = np.arange(len(task.galaxies))
     flat = task.galaxies.pixels(everyone, size).reshape(len(everyone), -1)
     return make_table(task.galaxies.ids, flat.astype(np.float32) / 255, {"pixels": size})
+
+
+def _hand_made(task: Task) -> pa.Table:
+    rows = np.array_split(np.arange(len(task.galaxies)), -(-len(task.galaxies) // 512))
+    found = [features(task.galaxies.pixels(part, SIZE, keep=False)) for part in rows]
+    return make_table(task.galaxies.ids, np.concatenate(found), {"features": list(NAMES)})
 
 
 def judge_direct(job: "Job", task: Task, probed: Curve) -> Curve:
