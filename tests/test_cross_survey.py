@@ -75,11 +75,11 @@ def test_another_telescope_changes_more_than_another_exposure():
 
 
 def test_only_simulated_galaxies_can_be_drawn_again():
-    assert is_simulated("sim1-0-r0000007") and not is_simulated("1237648720693755918")
+    assert is_simulated("sim2-0-r0000007") and not is_simulated("1237648720693755918")
     with pytest.raises(HoagError, match="no id of a simulated galaxy"):
         redraw("J000000")
     with pytest.raises(HoagError, match="'sds' is none of sdss.*did you mean"):
-        redraw("sim1-0-0000007", "sds")
+        redraw("sim2-0-0000007", "sds")
 
 
 def test_the_page_is_made_of_held_out_galaxies(tmp_path, capsys):

@@ -77,6 +77,7 @@ def _add(
     rng: np.random.Generator, place: tuple[slice, slice],
 ) -> None:  # fmt: skip
     survey, z = scene.survey, truth.redshift
+    hue = 10 ** (0.4 * np.array([truth.hue_blue, 0.0, truth.hue_red]))
     for part in galaxy_components(truth, x, y, texture, rng):
         if part.fraction <= 0:
             continue
@@ -85,6 +86,7 @@ def _add(
         total = float(part.light.sum()) * scene.step**2
         colours = spectrum(survey, part.age, z)
         weights = np.array([flux * part.fraction * shift / max(total, 1e-12) * c for c in colours])
+        weights *= hue
         scene.light[:, place[0], place[1]] += weights.astype(np.float32)[:, None, None] * part.light
 
 

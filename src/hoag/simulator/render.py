@@ -21,7 +21,7 @@ from hoag.simulator.light import Plane
 from hoag.simulator.structure import Truth
 from hoag.simulator.surveys import Survey, load_surveys
 
-JPEG_QUALITY = 92
+JPEG_QUALITY = 90
 _TEXTURE_MODES = 14
 
 
@@ -132,19 +132,31 @@ def _telescope(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
     ratio = survey.pixel / scene.step
     levels = np.array(survey.noise(truth.deeper), np.float32) * np.float32(ratio)
     smooth = ratio > 0.6
+    grain = _step_of(ratio * survey.grain)
     if smooth:
         # Drawn as the Fourier transform of white noise, which saves two transforms. The inverse
         # drops half the power of the first and last columns, which have no mirror images.
         draws = rng.standard_normal((3, padded, padded + 2), dtype=np.float32)
+        _share(draws, survey.noise_in_common)
         white = draws.view(np.complex64)
         white[:, :, [0, -1]] *= np.float32(np.sqrt(2))
-        white *= _noise_transfer(padded, _step_of(ratio))
+        white *= _noise_transfer(padded, grain)
         white *= (levels * np.float32(padded / np.sqrt(2)))[:, None, None]
         sharp += white
     light: NDArray[np.float32] = fft.irfft2(sharp, s=(padded, padded), overwrite_x=True)
     if not smooth:
-        light += levels[:, None, None] * rng.standard_normal(light.shape, dtype=np.float32)
+        draws = rng.standard_normal(light.shape, dtype=np.float32)
+        _share(draws, survey.noise_in_common)
+        light += levels[:, None, None] * draws
     return light
+
+
+def _share(draws: NDArray[np.float32], common: float) -> None:
+    # Surveys' composites were compressed as JPEG before they were scaled down, which took from the
+    # noise most of its colour; noise that the bands share comes to the same.
+    if common:
+        draws[1:] *= np.float32(np.sqrt(1 - common))
+        draws[1:] += np.float32(np.sqrt(common)) * draws[:1]
 
 
 def stretched(light: NDArray[np.float32], survey: Survey) -> NDArray[np.uint8]:
@@ -154,7 +166,7 @@ def stretched(light: NDArray[np.float32], survey: Survey) -> NDArray[np.uint8]:
     one, as Lupton+04 do; `saturation` pulls colours to or from grey.
     """
     image = light * np.array(survey.gain, np.float32)[:, None, None]
-    image += np.float32(survey.pedestal)
+    image += np.array(survey.pedestal, np.float32)[:, None, None]
     mean = image.mean(0)
     mean = np.maximum(mean, np.float32(1e-4))
     brightness = np.arcsinh(np.float32(survey.q) * mean) * np.float32(1 / np.arcsinh(survey.q))

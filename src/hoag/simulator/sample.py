@@ -6,7 +6,7 @@ nothing else, so it never depends on how many galaxies are made, in which order 
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hoag.schema import Schema
 
 # Any change of what a seed gives is a new version.
-VERSION = 1
+VERSION = 2
 
 # Walmsley+22 (paper of GZ-Evo v0.1) section 2: 552k labelled, 1.34M unlabelled, 93k rings.
 LABELLED, UNLABELLED, RINGS = 552, 1340, 93
@@ -101,22 +101,51 @@ def draw(n: int, *, seed: int = 0, size: int = 128, sample: int = EVO) -> Simula
     if n < 0 or seed < 0:
         raise HoagError(f"galaxy {n} of seed {seed}: numbers and seeds start at 0")
 
-    def stream(purpose: int) -> np.random.Generator:
-        return np.random.default_rng([seed, VERSION, sample, n, purpose])
+    known = draw_known(n, seed, sample)
+    field, pixels = _stream(n, seed, sample, _FIELD), _stream(n, seed, sample, _PIXELS)
+    image = render(known.truth, size, field, pixels)
+    letter = "r" if sample == RING else ""
+    return SimulatedGalaxy(
+        id_str=f"sim{VERSION}-{seed}-{letter}{n:07d}",
+        role=known.role,
+        survey=known.truth.survey,
+        campaign=known.campaign,
+        truth=known.truth,
+        perception=known.perception,
+        image=image,
+        votes=known.votes,
+        ring_votes=known.ring_votes,
+    )
 
-    role, campaign, survey = _belonging(stream(_WHO), sample)
-    truth = draw_truth(stream(_STRUCTURE), load_surveys()[survey], ring_task=sample == RING)
+
+class Known(NamedTuple):
+    """What is known of a galaxy without its image; the fields are those of `SimulatedGalaxy`."""
+
+    role: str
+    campaign: str
+    truth: Truth
+    perception: Perception
+    votes: NDArray[np.int16]
+    ring_votes: int
+
+
+def draw_known(n: int, seed: int, sample: int) -> Known:
+    """Draw everything of the n-th galaxy of a sample but its image."""
+    role, campaign, survey = _belonging(_stream(n, seed, sample, _WHO), sample)
+    structure = _stream(n, seed, sample, _STRUCTURE)
+    truth = draw_truth(structure, load_surveys()[survey], ring_task=sample == RING)
     sight = perceive(truth)
     schema = _schema()
     votes, ring_votes = np.zeros(len(schema.columns), np.int16), -1
     if role == "pretraining":
-        votes = vote(schema, campaign, truth, sight, stream(_VOLUNTEERS))
+        votes = vote(schema, campaign, truth, sight, _stream(n, seed, sample, _VOLUNTEERS))
     elif role == "rings":
-        ring_votes = vote_on_ring(truth, sight, stream(_VOLUNTEERS))
-    image = render(truth, size, stream(_FIELD), stream(_PIXELS))
-    letter = "r" if sample == RING else ""
-    name = f"sim{VERSION}-{seed}-{letter}{n:07d}"
-    return SimulatedGalaxy(name, role, survey, campaign, truth, sight, image, votes, ring_votes)
+        ring_votes = vote_on_ring(truth, sight, _stream(n, seed, sample, _VOLUNTEERS))
+    return Known(role, campaign, truth, sight, votes, ring_votes)
+
+
+def _stream(n: int, seed: int, sample: int, purpose: int) -> np.random.Generator:
+    return np.random.default_rng([seed, VERSION, sample, n, purpose])
 
 
 def _belonging(rng: np.random.Generator, sample: int) -> tuple[str, str, str]:

@@ -16,6 +16,7 @@ from hoag.errors import HoagError
 from hoag.files import written_whole
 from hoag.provenance import cores, stamp
 from hoag.schema import Schema, load_schema
+from hoag.simulator.frozen import fingerprint
 from hoag.simulator.sample import (
     EVO,
     LABELLED,
@@ -37,7 +38,7 @@ Batch = dict[str, Columns]
 DATASET = """\
 # What each table of this folder is for. Made by `hoag simulate`.
 name = "Simulated GZ-Evo"
-description = "Simulated galaxies of known structure; simulator {version}, seed {seed}, {size} px."
+description = "Simulated galaxies; simulator {version} ({fingerprint}), seed {seed}, {size} px."
 
 [[pretraining]]
 table = "{pretraining}"
@@ -108,7 +109,8 @@ def simulate(
     ):
         raise HoagError(f"{out}: exists and is not a simulation; choose another folder")
     schema = load_schema("gz-evo")
-    metadata = {**stamp(seed=seed, schema_hash=schema.hash), "simulator": VERSION, "size": size}
+    metadata = {**stamp(seed=seed, schema_hash=schema.hash), "size": size}
+    metadata |= {"simulator": VERSION, "fingerprint": fingerprint()}
     jobs = [(EVO, first, min(first + _BATCH, galaxies)) for first in range(0, galaxies, _BATCH)]
     jobs += [(RING, first, min(first + _BATCH, rings)) for first in range(0, rings, _BATCH)]
     with written_whole(out) as folder:
@@ -121,7 +123,8 @@ def simulate(
             ):
                 tables.add(batch)
         names = tables.names
-        text = DATASET.format(version=VERSION, seed=seed, size=size, **names)
+        made = {"version": VERSION, "fingerprint": fingerprint(), "seed": seed, "size": size}
+        text = DATASET.format(**made, **names)
         (folder / "dataset.toml").write_text(text)
     say(
         f"{out}: {galaxies} simulated galaxies and {rings} of the ring task, {size} px, seed {seed}"

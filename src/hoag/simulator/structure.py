@@ -26,6 +26,8 @@ class Truth:
     psf_scale: float = 1.0  # seeing of this field over the survey's median
     deeper: float = 0.0  # magnitudes deeper than the survey's median field
     kind: str = "disc"  # smooth, disc or edge-on
+    hue_blue: float = 0.0  # magnitudes brighter in the blue band than stars of its ages
+    hue_red: float = 0.0  # the same in the red band
     position_angle: float = 0.0
     axis_ratio: float = 1.0  # of the projected disc, or of a smooth galaxy
     age: float = 0.5
@@ -139,6 +141,8 @@ def _draw_circumstances(rng: np.random.Generator, survey: Survey) -> Truth:
         psf_scale=float(np.exp(survey.psf_scatter * rng.normal())),
         deeper=float(survey.depth_scatter * rng.normal()),
         position_angle=float(rng.uniform(0, np.pi)),
+        hue_blue=float(survey.hue_scatter * rng.normal()),
+        hue_red=float(survey.hue_scatter * rng.normal()),
     )
 
 

@@ -33,9 +33,12 @@ class Survey:
     evolution: float
     field: tuple[float, float]
     gain: tuple[float, float, float]
-    pedestal: float
+    pedestal: tuple[float, float, float]
     q: float
     saturation: float
+    grain: float
+    noise_in_common: float
+    hue_scatter: float
     redden: tuple[float, float]
     youth: float
     kinds: tuple[float, float, float]
