@@ -87,7 +87,7 @@ def test_the_page_is_made_of_held_out_galaxies(tmp_path, capsys):
 
     from .conftest import TINY
 
-    folder = hoag.simulate(tmp_path / "sim", galaxies=1500, rings=1, seed=1, size=24, workers=1)
+    folder = hoag.simulate(tmp_path / "sim", galaxies=1500, rings=1, seed=0, size=24, workers=1)
     table = folder / "pretraining.parquet"
     run = train(load_recipe("paper/pretrained").changed(TINY), table, tmp_path / "run",
                 device="cpu")  # fmt: skip
