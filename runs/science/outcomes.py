@@ -11,9 +11,6 @@ from hoag.curves import Curve
 from hoag.errors import HoagError
 from hoag.files import read_json
 
-MOST = 200_000
-"""Bytes that a short copy may take."""
-
 
 def read_results(folder: Path) -> dict[str, Any]:
     """results.json of a folder of the protocol."""

@@ -1,0 +1,152 @@
+"""Write results/README.md and its figures from the JSON of results/science; no number is typed.
+
+python runs/science/write_results.py [OUT]
+
+With OUT, the folder that holds the runs, their short copies are made in results/science first.
+The text stands in results.md.j2, the paper's numbers in paper.toml, the parts in parts.toml.
+"""
+
+import argparse
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import science_figures
+import tables
+from collect import collect
+from outcomes import encoder_of, losses_of
+from paper import paper
+
+from hoag.figure_style import png_bytes
+from hoag.files import read_json, written_whole
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parents[1] / "results"
+PARTS: dict[str, Any] = tomllib.loads((HERE / "parts.toml").read_text())
+EARLIER = ("shared-galaxies", "demo")
+DPI = 110
+
+
+def read_parts(results: Path) -> dict[str, Any]:
+    """JSON of each part of results/science, None where there is none."""
+    places = {name: results / "science" / f"{name}.json" for name in PARTS}
+    return {name: read_json(path) if path.exists() else None for name, path in places.items()}
+
+
+def rendered(results: Path) -> str:
+    """Fill in the page."""
+    found = read_parts(results)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "accuracies": tables.accuracies, "differences": tables.differences,
+        "claim_rows": tables.claim_rows, "shares": tables.shares, "sweep": tables.sweep,
+        "point": tables.point, "percent": lambda value: f"{100 * value:.1f}",
+        "thousands": lambda number: f"{number:,.0f}", "encoder": encoder_of,
+        "made": made, "counted": counted, "capitalize_first": lambda text: text[:1].upper() + text[1:],
+    }  # fmt: skip
+    return environment.get_template("results.md.j2").render(
+        parts=PARTS,
+        found=found,
+        paper=paper(),
+        shares=by_share(found),
+        missing=[name for name, content in found.items() if content is None],
+        drawn=sorted(path.name for path in (results / "science").glob("*.png")),
+        simulator=(results / "simulator" / "README.md").exists(),
+        earlier=earlier(results),
+    )
+
+
+def by_share(found: dict[str, Any]) -> dict[str, Any]:
+    """What a share of the votes is called -> the first task of the run that had it."""
+    runs = {"all": found["main"]}
+    runs |= {part["share"]: found[name] for name, part in PARTS.items() if "share" in part}
+    runs[tables.NO_VOTES] = found["main"]
+    return {share: content["tasks"][0] for share, content in runs.items() if content}
+
+
+def made(content: dict[str, Any]) -> dict[str, str]:
+    """How a part came about: command, commit, seeds, machine, time, hashes of its data."""
+    stamp = content["stamp"]
+    machine = stamp["machine"]
+    arms = content.get("arms", {}).values()
+    return {
+        "command": "; ".join(content.get("commands") or [stamp["command"]]),
+        "commit": (stamp["commit"] or "unknown")[:7],
+        "seeds": f"{stamp['seed']}, {content['settings']['pretraining_seeds']} of each arm"
+        if "settings" in content
+        else f"{stamp['seed']}",
+        "seen": f"{max(arm['galaxies_seen'] for arm in arms):,}" if arms else "",
+        "machine": f"{machine['cores']} cores, {machine['processor']}",
+        "hours": f"{sum(arm['seconds'] for arm in arms) / 3600:.1f}" if arms else "",
+        "data": ", ".join(f"{name} {h[:8]}" for name, h in content.get("data", {}).items()),
+        "time": stamp["time"][:10],
+    }
+
+
+def counted(task: dict[str, Any]) -> str:
+    """The labels of a task by class."""
+    return ", ".join(f"{count:,} {name}" for name, count in task["labels by class"].items())
+
+
+def earlier(results: Path) -> dict[str, Any]:
+    """Runs that came before, each with its own folder."""
+    places = {name: results / name / "results.json" for name in EARLIER}
+    return {name: read_json(path) for name, path in places.items() if path.exists()}
+
+
+def figures(found: dict[str, Any]) -> dict[str, Any]:
+    """Every figure that the parts at hand allow, by name."""
+    drawn = {}
+    main = found["main"]
+    if main:
+        drawn["fig1"] = science_figures.label_efficiency(main["tasks"][0], paper())
+        task = main["tasks"][0]["name"]
+        panels = {
+            encoder_of(content): losses_of(content, task)
+            for content in (main, found["second"])
+            if content
+        }
+        drawn["fig2"] = science_figures.losses({k: rows for k, rows in panels.items() if rows})
+    if found["sweep"]:
+        drawn["sweep"] = science_figures.sweep(found["sweep"]["cells"], found["sweep"]["reference"])
+    for name in ("left-out", "real"):
+        if found[name]:
+            drawn[name] = science_figures.tasks(
+                {t["name"]: t["curve"] for t in found[name]["tasks"]}
+            )
+    shared = by_share(found)
+    if len(shared) > 2:
+        drawn["shares"] = science_figures.tasks(
+            {f"Votes: {share}": task["curve"] for share, task in shared.items()}
+        )
+    return drawn
+
+
+def write(results: Path, out: Path | None = None) -> Path:
+    """Collect from `out`, draw and write; gives the page's path."""
+    if out is not None:
+        for name in collect(out, results / "science", PARTS):
+            print(results / "science" / f"{name}.json")
+    for name, figure in figures(read_parts(results)).items():
+        with written_whole(results / "science" / f"{name}.png") as temporary:
+            temporary.write_bytes(png_bytes(figure, dpi=DPI))
+    page = results / "README.md"
+    with written_whole(page) as temporary:
+        temporary.write_text(rendered(results), encoding="utf-8")
+    return page
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, nargs="?", help="folder that holds the runs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the page")
+    given = parser.parse_args()
+    print(write(given.results, given.out))
+
+
+if __name__ == "__main__":
+    main()
