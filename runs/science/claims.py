@@ -257,7 +257,8 @@ def loss_against_accuracy(evidence: Evidence) -> Finding:
     verdict = _above(rows)
     because = (
         f"{lower} ends with the lower contrastive loss ({ends[lower]:.3f}, {higher} "
-        f"{ends[higher]:.3f}); {told(rows[0])}"
+        f"{ends[higher]:.3f})".replace("-", "\N{MINUS SIGN}")
+        + f"; {told(rows[0])}"
     )
     return Finding(sign.get(verdict, verdict), because, rows, more)
 

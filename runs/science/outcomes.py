@@ -10,6 +10,7 @@ from typing import Any
 from hoag.curves import Curve
 from hoag.errors import HoagError
 from hoag.files import read_json
+from hoag.saved_curves import read_curve
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -26,17 +27,12 @@ def task_of(results: dict[str, Any], name: str | None) -> str:
 
 
 def read_predictions(folder: Path, task: str) -> Curve:
-    """Held-out predictions of every arm on a task."""
-    from hoag.predictions import read_curve
-
-    found = sorted((folder / "predictions").glob(f"{task}.*"))
-    if not found:
-        raise HoagError(f"{folder}: has no predictions/{task}.*; run hoag reproduce --resume on it")
-    return read_curve(found[0])
+    """Held-out predictions of every arm on a task, but those of the test half."""
+    return read_curve(folder / "predictions" / f"{task}.npz")
 
 
 def short(folder: Path) -> dict[str, Any]:
-    """What the page needs of a folder: results.json, rows of validations alone, and data hashes."""
+    """What the page needs of a folder: results.json, of the training rows those of validations."""
     content = read_results(folder)
     for arm in content["arms"].values():
         arm["history"] = [
@@ -44,15 +40,18 @@ def short(folder: Path) -> dict[str, Any]:
             for row in arm["history"]
             if any(name.startswith(("val/", "probe/")) for name in row)
         ]
-    return content | {"data": read_json(folder / "protocol.json")["data"]}
+    return content
 
 
 def encoder_of(results: dict[str, Any]) -> str:
-    """Name of the encoder of a protocol's arms, with the options that make it slimmer."""
-    recipe = next(iter(results["arms"].values()))["recipe"]["encoder"]
+    """Name of the encoder of a protocol's arms, with its options, and the side of its images."""
+    if not results["arms"]:
+        return "none"
+    whole = next(iter(results["arms"].values()))["recipe"]
+    recipe, side = whole["encoder"], whole["images"]["size"]
     options = recipe.get("options") or {}
     told = ", ".join(f"{name} {value}" for name, value in options.items())
-    return recipe["name"] + (f" ({told})" if told else "")
+    return f"{recipe['name']}{f' ({told})' if told else ''}, {side} px"
 
 
 def losses_of(results: dict[str, Any], task: str) -> list[dict[str, Any]]:

@@ -33,6 +33,8 @@ def label_efficiency(task: Row, told: Row) -> Figure:
         for arm, style in styles.items():
             value = told["hybrid" if arm == "hybrid" else "others"]["value"]
             _open_mark(left, few, value, style)
+        for value in (told["hybrid"]["value"], told["others"]["value"]):
+            _cite(left, few, value)
         left.set_title("Accuracy on held-out galaxies")
         gains(task, right)
         styles = arm_styles(["pretrained", "contrastive", "direct"])
@@ -42,14 +44,18 @@ def label_efficiency(task: Row, told: Row) -> Figure:
             ("pretrained", many, 0.0), ("direct", many, told["over_direct"]["value"]),
         ):  # fmt: skip
             _open_mark(right, size, value, styles[arm])
+            _cite(right, size, value)
         sizes = sorted({row["size"] for row in task["curve"]} | {few, many})
         size_axis(right, sizes)
         size_axis(left, sorted({row["size"] for row in task["curve"]} | {few}))
-        figure.text(
-            0.01, -0.01, "Open marks: the paper's text. Bands and bars: 95 %, over which galaxies "
-            "were held out.", fontsize=8.5, color=FAINT, va="top",
-        )  # fmt: skip
     return figure
+
+
+def _cite(ax: Axes, size: float, value: float) -> None:
+    ax.annotate(
+        "paper", (size, 100 * value), xytext=(-9, 5), textcoords="offset points", ha="right",
+        va="center", fontsize=8.5, color=FAINT,
+    )  # fmt: skip
 
 
 def _open_mark(ax: Axes, size: float, value: float, style: Any) -> None:

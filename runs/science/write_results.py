@@ -46,7 +46,7 @@ def rendered(results: Path) -> str:
         "claim_rows": tables.claim_rows, "shares": tables.shares, "sweep": tables.sweep,
         "point": tables.point, "percent": lambda value: f"{100 * value:.1f}",
         "thousands": lambda number: f"{number:,.0f}", "encoder": encoder_of,
-        "made": made, "counted": counted, "capitalize_first": lambda text: text[:1].upper() + text[1:],
+        "made": made, "counted": counted, "began": lambda text: text[:1].upper() + text[1:],
     }  # fmt: skip
     return environment.get_template("results.md.j2").render(
         parts=PARTS,
@@ -76,20 +76,35 @@ def made(content: dict[str, Any]) -> dict[str, str]:
     return {
         "command": "; ".join(content.get("commands") or [stamp["command"]]),
         "commit": (stamp["commit"] or "unknown")[:7],
-        "seeds": f"{stamp['seed']}, {content['settings']['pretraining_seeds']} of each arm"
-        if "settings" in content
-        else f"{stamp['seed']}",
+        "seeds": seeds_of(content),
         "seen": f"{max(arm['galaxies_seen'] for arm in arms):,}" if arms else "",
         "machine": f"{machine['cores']} cores, {machine['processor']}",
-        "hours": f"{sum(arm['seconds'] for arm in arms) / 3600:.1f}" if arms else "",
-        "data": ", ".join(f"{name} {h[:8]}" for name, h in content.get("data", {}).items()),
+        "took": duration(sum(arm["seconds"] for arm in arms)) if arms else "",
+        "data": ", ".join(
+            f"{name} {digest[:8]}"
+            for name, digest in content.get("dataset", {}).get("hashes", {}).items()
+        ),
         "time": stamp["time"][:10],
     }
 
 
+def seeds_of(content: dict[str, Any]) -> str:
+    """The seed, and how often each arm was pretrained."""
+    runs = content.get("settings", {}).get("pretraining_seeds")
+    often = "" if runs is None else ", each arm once" if runs == 1 else f", each arm {runs} times"
+    return f"{content['stamp']['seed']}{often}"
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+
+
 def counted(task: dict[str, Any]) -> str:
     """The labels of a task by class."""
-    return ", ".join(f"{count:,} {name}" for name, count in task["labels by class"].items())
+    return ", ".join(
+        f"{count:,} {f'of class {name}' if name.isdigit() else name}"
+        for name, count in task["labels by class"].items()
+    )
 
 
 def earlier(results: Path) -> dict[str, Any]:
@@ -115,9 +130,8 @@ def figures(found: dict[str, Any]) -> dict[str, Any]:
         drawn["sweep"] = science_figures.sweep(found["sweep"]["cells"], found["sweep"]["reference"])
     for name in ("left-out", "real"):
         if found[name]:
-            drawn[name] = science_figures.tasks(
-                {t["name"]: t["curve"] for t in found[name]["tasks"]}
-            )
+            panels = {task["name"]: task["curve"] for task in found[name]["tasks"]}
+            drawn[name] = science_figures.tasks(panels)
     shared = by_share(found)
     if len(shared) > 2:
         drawn["shares"] = science_figures.tasks(

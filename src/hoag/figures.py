@@ -22,6 +22,7 @@ from hoag.figure_style import (
     styled,
     svg_text,
 )
+from hoag.loss_figure import loss_accuracy_figure, plot_losses, short_count
 
 __all__ = [
     "label_efficiency_figure",
@@ -176,79 +177,6 @@ def label_efficiency_figure(
     return figure
 
 
-def loss_accuracy_figure(rows: Sequence[Row], *, title: str | None = None) -> Figure:
-    """Draw Walmsley+22 Fig. 2: downstream accuracy against contrastive loss along training.
-
-    Parameters
-    ----------
-    rows
-        As in `plot_losses`.
-    title
-        Above it.
-    """
-    with styled():
-        figure = new_figure(7.6, 4.3, layout="constrained")
-        ax = plot_losses(rows, figure.add_subplot())
-        if title:
-            ax.set_title(title)
-    return figure
-
-
-def plot_losses(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
-    """Draw accuracy against contrastive loss, a line an arm; marks grow with the galaxies seen.
-
-    Parameters
-    ----------
-    rows
-        ``arm``, ``galaxies_seen``, ``contrastive`` (validation loss) and ``accuracy`` in [0, 1];
-        an arm's points are joined in the order of galaxies seen.
-    ax
-        Where to draw; by default on a figure of its own (``ax.figure``).
-
-    Raises
-    ------
-    HoagError
-        If there are no rows.
-    """
-    if not rows:
-        raise HoagError("there are no rows of accuracy against contrastive loss to draw")
-    with styled():
-        if ax is None:
-            ax = new_figure(7.6, 4.3, layout="constrained").add_subplot()
-        most = max(row["galaxies_seen"] for row in rows) or 1
-        for arm, style in arm_styles(list(dict.fromkeys(row["arm"] for row in rows))).items():
-            own = sorted(
-                (row for row in rows if row["arm"] == arm), key=lambda row: row["galaxies_seen"]
-            )
-            x = np.array([row["contrastive"] for row in own])
-            y = 100 * np.array([row["accuracy"] for row in own])
-            seen = np.array([row["galaxies_seen"] for row in own], float)
-            ax.plot(x, y, "-", color=style.colour, linewidth=1.2, alpha=0.55, zorder=2)
-            ax.scatter(
-                x, y, 18 + 90 * seen / most, color=style.colour, marker=style.marker, linewidths=0,
-                zorder=3, label=style.label,
-            )  # fmt: skip
-            for point, where in ((0, (7, -10)), (len(own) - 1, (9, 6))):
-                text = f"{_short(seen[point])} seen"
-                if point == len(own) - 1:
-                    text = f"{style.label}, {text}"
-                ax.annotate(
-                    text, (x[point], y[point]), xytext=where, textcoords="offset points",
-                    color=style.colour, fontsize=9.5 if point else 8.5,
-                    fontweight="bold" if point else "normal", ha="left",
-                )  # fmt: skip
-                if len(own) == 1:
-                    break
-        ax.set_xlabel("Contrastive loss on validation galaxies (lower: views agree better)")
-        ax.set_ylabel("Linear accuracy (%)")
-        ax.margins(x=0.16, y=0.14)
-    return ax
-
-
-def _short(count: float) -> str:
-    return f"{count / 1000:.3g}k" if count >= 1000 else f"{count:.0f}"
-
-
 _QUANTITIES = {
     "contrastive": "Contrastive loss",
     "supervised": "Supervised loss (nats)",
@@ -291,7 +219,7 @@ def training_figure(histories: Mapping[str, Sequence[Row]]) -> Figure:
                     if line is not None:
                         drawn[styles[arm].label] = line
             ax.set_title(title)
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
             ax.xaxis.set_major_locator(MaxNLocator(4))
             ax.set_xlabel("Galaxies seen", fontsize=9)
         order = [style.label for style in styles.values() if style.label in drawn]

@@ -1,0 +1,140 @@
+"""results/README.md is what the JSON files say, and is written from runs without a typed number."""
+
+import importlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hoag.errors import HoagError
+from hoag.files import read_json, write_json
+from hoag.protocol import load_protocol, run_protocol
+from hoag.roles import read_roles
+
+from .conftest import TINY
+
+ROOT = Path(__file__).parents[1]
+SCIENCE = ROOT / "runs" / "science"
+TOML = """
+galaxies_seen = 64
+validations = 2
+sizes = [16, "all"]
+subsets = 2
+direct_sizes = [16]
+direct_trials = 1
+direct_epochs = 1
+direct_steps = [2, 3]
+pixels = 8
+probed = 40
+caveats = ["far too small to show anything"]
+[every]
+"""
+
+
+@pytest.fixture
+def science(monkeypatch):
+    """Import a module of runs/science by name."""
+    monkeypatch.syspath_prepend(str(SCIENCE))
+    return importlib.import_module
+
+
+@pytest.fixture(scope="module")
+def out(simulated, tmp_path_factory):
+    """A folder of runs: the protocol in miniature, and one cell of a sweep by `hoag probe`."""
+    from hoag.judging import probe_files
+
+    folder = tmp_path_factory.mktemp("science")
+    kept = {name: value for name, value in TINY.items() if not name.startswith("training.")}
+    kept["training.precision"] = "32-true"
+    options = kept.pop("encoder.options")["channels"]
+    lines = [f'"{name}" = {json.dumps(value)}' for name, value in kept.items()]
+    lines.append(f'"encoder.options" = {{channels = {options}}}')
+    (folder / "tiny.toml").write_text(TOML + "\n".join(lines))
+    run_protocol(
+        read_roles(simulated), load_protocol(folder / "tiny.toml"), folder / "main", device="cpu",
+        commands=["hoag reproduce sim"],
+    )  # fmt: skip
+    for name in ("second", "real", "share-10"):
+        shutil.copytree(folder / "main", folder / name)
+    tables = folder / "main" / "embeddings" / "rings"
+    (folder / "cell").mkdir()
+    for name in ("fixed-0.3", "paper-1"):
+        shutil.copy(tables / "hybrid.parquet", folder / "cell" / f"{name}.parquet")
+    probe_files(
+        [tables / "pretrained.parquet", *sorted((folder / "cell").iterdir())], simulated,
+        sizes=[16, 40], subsets=2, out=folder / "sweep" / "first",
+    )  # fmt: skip
+    return folder
+
+
+def test_the_page_in_the_repository_is_what_its_json_files_say(science):
+    written = science("write_results").rendered(ROOT / "results")
+    assert (ROOT / "results" / "README.md").read_text() == written, (
+        "write it again: python runs/science/write_results.py"
+    )
+
+
+def test_the_page_is_written_from_the_folders_of_runs(science, out, tmp_path):
+    results = tmp_path / "results"
+    content = science("verdicts").verdicts(out / "main", out / "second")
+    assert [claim["number"] for claim in content["claims"]][:6] == ["1", "2", "3", "4", "5", "6"]
+    (results / "science").mkdir(parents=True)
+    write_json(results / "science" / "verdicts.json", content)
+    page = science("write_results").write(results, out).read_text()
+    for claim in content["claims"]:
+        assert f"| {claim['number']} | {claim['claim']} |" in page
+        assert f"**{claim['verdict']}** |" in page
+    assert "far too small to show anything" in page and "hoag reproduce sim" in page
+    assert "| fixed | 0.3 |" in page and "| 10 % | hybrid − pretrained |" in page
+    # All links lead somewhere, every figure is shown, and all is small enough to be kept.
+    linked = {results / place for place in re.findall(r"\]\(((?!\.\.)[^)]+)\)", page)}
+    assert all(place.exists() for place in linked)
+    drawn = set((results / "science").glob("*.png"))
+    assert {path.stem for path in drawn} == {"fig1", "fig2", "sweep", "real", "shares"}
+    assert drawn <= linked
+    assert all(path.stat().st_size < 150_000 for path in drawn)
+    # What was not run is listed with its command.
+    assert "| `runs/science.sh left-out` |" in page and "| `runs/science.sh share-1` |" in page
+    assert "| `runs/science.sh real` |" not in page
+
+
+def test_short_copies_leave_out_only_what_was_logged_between_validations(science, out, tmp_path):
+    collected = science("collect").collect(
+        out, tmp_path, {"main": {"kind": "protocol"}, "absent": {"kind": "protocol"}}
+    )
+    assert collected == ["main"]
+    whole, short = read_json(out / "main" / "results.json"), read_json(tmp_path / "main.json")
+    for arm in short["arms"]:
+        history = short["arms"][arm].pop("history")
+        assert [row["galaxies_seen"] for row in history] == [32, 64]
+        assert all(any(n.startswith("probe/") for n in row) for row in history)
+        whole["arms"][arm].pop("history")
+    assert short == whole
+    outcomes = science("outcomes")
+    assert outcomes.losses_of(read_json(tmp_path / "main.json"), "rings") == whole["fig2"]
+
+
+def test_verdicts_are_those_of_the_predictions_that_the_run_kept(science, out):
+    content = science("verdicts").verdicts(out / "main")
+    [row] = [r for r in content["claims"][2]["rows"]]
+    paired = read_json(out / "main" / "results.json")["tasks"][0]["paired"]
+    [same] = [
+        r for r in paired if (r["a"], r["b"], r["size"]) == ("hybrid", "pretrained", row["size"])
+    ]
+    assert row["difference"] == pytest.approx(same["difference"], abs=0.01)
+    assert content["notes"][1].startswith("Every arm was pretrained once")
+    assert {c["verdict"] for c in content["claims"] if c["number"] in ("6b", "6c")} == {
+        "not tested"
+    }
+
+
+def test_a_sweep_must_have_one_reference(science, out, tmp_path):
+    shutil.copytree(out / "sweep", tmp_path / "sweep")
+    path = tmp_path / "sweep" / "first" / "curve.json"
+    content = read_json(path)
+    content["paired"][0]["b"] = "fixed-0.3"
+    write_json(path, content)
+    with pytest.raises(HoagError, match="compared with one reference, such as pretrained"):
+        science("collect").read_sweep(tmp_path / "sweep")
