@@ -55,7 +55,6 @@ def rendered(results: Path) -> str:
         shares=by_share(found),
         missing=[name for name, content in found.items() if content is None],
         drawn=sorted(path.name for path in (results / "science").glob("*.png")),
-        simulator=(results / "simulator" / "README.md").exists(),
         earlier=earlier(results),
     )
 

@@ -80,7 +80,7 @@ def plot_losses(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
 def _point_along(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
     """Put an arrowhead half way along each line between two points: the way training went."""
     for start in range(len(x) - 1):
-        tip = [(values[start] + values[start + 1]) / 2 for values in (x, y)]
+        tip = (x[start] + x[start + 1]) / 2, (y[start] + y[start + 1]) / 2
         ax.annotate(
             "", tip, xytext=(x[start], y[start]), annotation_clip=False,
             arrowprops={"arrowstyle": "-|>", "color": colour, "alpha": 0.55, "linewidth": 0,
