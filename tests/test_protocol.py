@@ -156,6 +156,14 @@ def test_an_unknown_task_is_named_with_the_closest(simulated, settings, tmp_path
         run_protocol(read_roles(simulated), wrong, tmp_path / "o", device="cpu")
 
 
+def test_an_unknown_question_is_named_before_anything_is_written(simulated, settings, tmp_path):
+    every = {**settings.every, "votes.leave_out": ["rign"]}
+    wrong = dataclasses.replace(settings, every=every)
+    with pytest.raises(HoagError, match="votes.leave_out names 'rign', which is no question"):
+        run_protocol(read_roles(simulated), wrong, tmp_path / "o", device="cpu")
+    assert not (tmp_path / "o").exists()
+
+
 def test_results_carry_the_hashes_of_their_data(done, simulated):
     out, results = done
     data = read_json(out / "protocol.json")["data"]

@@ -21,6 +21,7 @@ from hoag.recipe import Recipe, load_recipe
 from hoag.roles import Pretraining, Roles, load_pretraining
 from hoag.tasks import Task, load_tasks
 from hoag.toml_settings import build_settings, read_toml
+from hoag.vote_choice import answers_of
 
 PROTOCOLS = Path(__file__).parent / "protocols"
 PRETRAINED_ARMS = ("pretrained", "contrastive", "hybrid")
@@ -180,8 +181,10 @@ def run_protocol(
             f"{roles.name}: its dataset.toml names no downstream task, so nothing to judge"
         )
     job = Job(settings, out, seed, device, roles, tasks, load_pretraining(roles))
-    _claim(job)
     schema = job.pretraining.galaxies.schema
+    for arm in settings.arms:  # a misspelt option is told before anything is written
+        answers_of(settings.recipe(arm, seed).votes.leave_out, schema)
+    _claim(job)
     pretrain(job, job.pretraining.galaxies)
     curves = {task.name: judge(job, task, schema) for task in tasks}
     finals = {t.name: judge_final(job, t, schema) for t in tasks if final and t.halves}

@@ -49,9 +49,12 @@ def summary_of(results: dict[str, Any], out: Path) -> str:
         cells = {(row["arm"], row["size"]): _cell(row) for row in task["curve"]}
         arms = list(dict.fromkeys(row["arm"] for row in task["curve"]))
         lines = [f"{task['name']}: accuracy (%) with 95 % interval, by number of labels"]
-        lines.append(" " * 16 + "".join(f"{size:>20,}" for size in sizes))
+        wide = max(15, *map(len, arms)) + 1
+        lines.append(" " * wide + "".join(f"{size:>20,}" for size in sizes))
         for arm in arms:
-            lines.append(f"{arm:<16}" + "".join(f"{cells.get((arm, n), '-'):>20}" for n in sizes))
+            lines.append(
+                f"{arm:<{wide}}" + "".join(f"{cells.get((arm, n), '-'):>20}" for n in sizes)
+            )
         blocks.append("\n".join(lines))
     caveats = "\n".join(f"- {text}" for text in results["caveats"])
     if caveats:
