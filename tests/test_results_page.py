@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hoag.errors import HoagError
@@ -56,6 +57,9 @@ def out(simulated, tmp_path_factory):
         read_roles(simulated), load_protocol(folder / "tiny.toml"), folder / "main", device="cpu",
         commands=["hoag reproduce sim"],
     )  # fmt: skip
+    kept = read_json(folder / "main" / "results.json")
+    kept["tasks"][0]["final"] = kept["tasks"][0]["curve"]  # as if --final had been said
+    write_json(folder / "main" / "results.json", kept)
     for name in ("second", "real", "share-10"):
         shutil.copytree(folder / "main", folder / name)
     tables = folder / "main" / "embeddings" / "rings"
@@ -76,13 +80,22 @@ def test_the_page_in_the_repository_is_what_its_json_files_say(science):
     )
 
 
-def test_the_page_is_written_from_the_folders_of_runs(science, out, tmp_path):
+def test_the_page_is_written_from_the_folders_of_runs(
+    science, out, simulated, tmp_path, monkeypatch
+):
     results = tmp_path / "results"
     content = science("verdicts").verdicts(out / "main", out / "second")
     assert [claim["number"] for claim in content["claims"]][:6] == ["1", "2", "3", "4", "5", "6"]
     (results / "science").mkdir(parents=True)
     write_json(results / "science" / "verdicts.json", content)
+    known = science("ceiling").ceiling(simulated, out / "main")
+    write_json(results / "science" / "ceiling.json", known)
+    told = {"1": "Too few: {{ found.main.arms.hybrid.galaxies_seen }} galaxies."}
+    monkeypatch.setattr(science("write_results"), "why", lambda: told)
     page = science("write_results").write(results, out).read_text()
+    assert "*What was found:* Too few: 64 galaxies." in page
+    assert "On the test half, looked at once" in page
+    assert f"called ringed: {100 * known['rows'][0]['accuracy']:.1f} (" in page
     for claim in content["claims"]:
         assert f"| {claim['number']} | {claim['claim']} |" in page
         assert f"**{claim['verdict']}** |" in page
@@ -138,3 +151,24 @@ def test_a_sweep_must_have_one_reference(science, out, tmp_path):
     write_json(path, content)
     with pytest.raises(HoagError, match="compared with one reference, such as pretrained"):
         science("collect").read_sweep(tmp_path / "sweep")
+
+
+def test_verdicts_of_another_run_are_refused(science, out, tmp_path):
+    results = tmp_path / "results"
+    content = science("verdicts").verdicts(out / "main")
+    content["inputs"][0]["time"] = "2001-01-01T00:00:00+00:00"
+    (results / "science").mkdir(parents=True)
+    write_json(results / "science" / "verdicts.json", content)
+    with pytest.raises(HoagError, match="verdicts.json is of another run than main.json"):
+        science("write_results").write(results, out)
+
+
+def test_the_ceiling_is_that_of_the_best_threshold(science):
+    ceiling = science("ceiling")
+    chance = np.linspace(0, 1, 2001)
+    assert ceiling.best_threshold(chance, chance > 0.6) == pytest.approx(0.6)
+    assert ceiling.right_by_threshold(chance, chance > 0.6).mean() > 0.999
+    labels = np.random.default_rng(0).random(2001) < chance
+    best = np.maximum(chance, 1 - chance).mean()
+    assert ceiling.right_by_threshold(chance, labels).mean() == pytest.approx(best, abs=0.03)
+    assert ceiling.best_threshold(chance, np.zeros(2001, bool)) == 1.0

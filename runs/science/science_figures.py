@@ -14,7 +14,7 @@ from hoag.figures import name_lines, plot_curve, plot_losses, size_axis
 Row = dict[str, Any]
 
 
-def label_efficiency(task: Row, told: Row) -> Figure:
+def label_efficiency(task: Row, told: Row, ceiling: float | None = None) -> Figure:
     """Fig. 1: accuracy against labels, and Hybrid's gains, the paper's own numbers as open marks.
 
     Parameters
@@ -23,6 +23,8 @@ def label_efficiency(task: Row, told: Row) -> Figure:
         Of a results.json: ``curve`` and ``paired``.
     told
         `paper.paper()`.
+    ceiling
+        Accuracy of who knows how visible each ring is, in [0, 1].
     """
     with styled():
         figure = new_figure(11.2, 4.7, layout="constrained")
@@ -35,6 +37,12 @@ def label_efficiency(task: Row, told: Row) -> Figure:
             _open_mark(left, few, value, style)
         for value in (told["hybrid"]["value"], told["others"]["value"]):
             _cite(left, few, value)
+        if ceiling is not None:
+            left.axhline(100 * ceiling, color=FAINT, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+            left.annotate(
+                "ceiling: the labels are votes", (0, 100 * ceiling), fontsize=8.5, color=FAINT,
+                xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points",
+            )  # fmt: skip
         left.set_title("Accuracy on held-out galaxies")
         gains(task, right)
         styles = arm_styles(["pretrained", "contrastive", "direct"])

@@ -48,6 +48,7 @@ def _input(folder: Path, results: dict[str, Any]) -> dict[str, Any]:
         "name": folder.name,
         "encoder": encoder_of(results),
         "commit": results["stamp"]["commit"],
+        "time": results["stamp"]["time"],
         "seeds": results["settings"]["pretraining_seeds"],
     }
 
@@ -68,7 +69,7 @@ def notes(all_results: list[dict[str, Any]]) -> list[str]:
         "correction, and 'taken all together' means intervals that hold for all rows at once "
         "(max-t).",
         "Direct was trained on few of the folds and subsets; against it only those are compared.",
-        "No test half was looked at: the folds are of the train half.",
+        "Verdicts rest on the folds of the train half alone.",
     ]
 
 

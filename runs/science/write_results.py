@@ -18,6 +18,7 @@ from collect import collect
 from outcomes import encoder_of, losses_of
 from paper import paper
 
+from hoag.errors import HoagError
 from hoag.figure_style import png_bytes
 from hoag.files import read_json, written_whole
 
@@ -37,6 +38,7 @@ def read_parts(results: Path) -> dict[str, Any]:
 def rendered(results: Path) -> str:
     """Fill in the page."""
     found = read_parts(results)
+    check_verdicts(found)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
@@ -47,16 +49,52 @@ def rendered(results: Path) -> str:
         "point": tables.point, "percent": lambda value: f"{100 * value:.1f}",
         "thousands": lambda number: f"{number:,.0f}", "encoder": encoder_of,
         "made": made, "counted": counted, "began": lambda text: text[:1].upper() + text[1:],
+        "summary": summary, "ranges": tables.percent, "finals": finals,
+        "filled": lambda text: environment.from_string(text).render(found=found),
     }  # fmt: skip
     return environment.get_template("results.md.j2").render(
         parts=PARTS,
         found=found,
         paper=paper(),
         shares=by_share(found),
+        why=why(),
         missing=[name for name, content in found.items() if content is None],
         drawn=sorted(path.name for path in (results / "science").glob("*.png")),
         earlier=earlier(results),
     )
+
+
+def check_verdicts(found: dict[str, Any]) -> None:
+    """The verdicts must be of the runs that the page shows.
+
+    Raises
+    ------
+    HoagError
+        If a run has been made again since.
+    """
+    if found["verdicts"] is None:
+        return
+    for name, judged in zip(("main", "second"), found["verdicts"]["inputs"], strict=False):
+        if found[name] and found[name]["stamp"]["time"] != judged["time"]:
+            raise HoagError(
+                f"verdicts.json is of another run than {name}.json; judge again: "
+                "python runs/science/verdicts.py"
+            )
+
+
+def why() -> dict[str, str]:
+    """What was found out where a claim is not shown, by the claim's number, in why.toml."""
+    place = HERE / "why.toml"
+    return tomllib.loads(place.read_text())["claims"] if place.exists() else {}
+
+
+def summary(claims: list[dict[str, Any]]) -> list[str]:
+    """Which claims got which verdict: "shown: 1, 3"."""
+    verdicts = ("shown", "contradicted", "not shown", "not tested")
+    groups: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        groups[verdict] = [claim["number"] for claim in claims if claim["verdict"] == verdict]
+    return [f"{verdict}: {', '.join(numbers)}" for verdict, numbers in groups.items() if numbers]
 
 
 def by_share(found: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +123,11 @@ def made(content: dict[str, Any]) -> dict[str, str]:
         ),
         "time": stamp["time"][:10],
     }
+
+
+def finals(task: dict[str, Any]) -> str:
+    """Accuracies on the test half, where it was looked at."""
+    return tables.accuracies({"curve": task["final"]})
 
 
 def seeds_of(content: dict[str, Any]) -> str:
@@ -117,7 +160,10 @@ def figures(found: dict[str, Any]) -> dict[str, Any]:
     drawn = {}
     main = found["main"]
     if main:
-        drawn["fig1"] = science_figures.label_efficiency(main["tasks"][0], paper())
+        known = {row["name"]: row["accuracy"] for row in (found["ceiling"] or {"rows": []})["rows"]}
+        drawn["fig1"] = science_figures.label_efficiency(
+            main["tasks"][0], paper(), known.get("knows")
+        )
         task = main["tasks"][0]["name"]
         panels = {
             encoder_of(content): losses_of(content, task)
