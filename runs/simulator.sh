@@ -25,6 +25,6 @@ unless() {
 unless "$out/sky" hoag simulate "$out/sky" --galaxies 10000 --rings 1200 --workers "$OMP_NUM_THREADS"
 unless "$out/beside-sdss.png" python runs/simulator/sheets.py "$out/sky" "$shared" "$out"
 unless "$out/morphology.json" python runs/simulator/morphology.py "$out/sky" "$shared" "$out" 400
-unless "$out/telltale.json" python runs/simulator/telltale.py "$out/sky" "$shared" "$out" 400
+unless "$out/telltale.json" python runs/simulator/telltale.py "$out/sky" "$shared" "$out" 300
 # Beside those of version 1, which results/simulator keeps.
 python runs/simulator/table.py results/simulator/version-1 "$out"
