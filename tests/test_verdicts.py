@@ -11,7 +11,7 @@ from hoag.curves import combine
 from .made_curves import known
 
 SCIENCE = Path(__file__).parents[1] / "runs" / "science"
-GALAXIES = 4000
+GALAXIES = 2000
 FEW, SOME, MANY = 100, 1000, 10_000
 
 
@@ -149,8 +149,8 @@ def test_intervals_all_together_are_wider_and_equal_the_own_one_of_a_single_diff
     [alone] = comparing.compared(
         curve, [comparing.Difference("", FEW, {("hybrid", FEW): 1.0, ("direct", FEW): -1.0})]
     )
-    assert alone["low_all"] == pytest.approx(alone["low"], abs=0.001)
-    assert alone["high_all"] == pytest.approx(alone["high"], abs=0.001)
+    assert alone["low_all"] == pytest.approx(alone["low"], abs=0.002)
+    assert alone["high_all"] == pytest.approx(alone["high"], abs=0.002)
 
 
 def test_accuracies_that_follow_from_the_papers_numbers(science):

@@ -1,6 +1,6 @@
 """The figures of the page, each drawn from the JSON of results/science alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,47 +29,46 @@ def label_efficiency(task: Row, told: Row, ceiling: float | None = None) -> Figu
     with styled():
         figure = new_figure(11.2, 4.7, layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1.12, 1])
-        plot_curve(task["curve"], left)
-        styles = arm_styles(["hybrid", "pretrained", "contrastive"])
-        few = told["few_labels"]["value"]
-        for arm, style in styles.items():
-            value = told["hybrid" if arm == "hybrid" else "others"]["value"]
-            _open_mark(left, few, value, style)
-        for value in (told["hybrid"]["value"], told["others"]["value"]):
-            _cite(left, few, value)
+        few, many = told["few_labels"]["value"], told["all_labels"]["value"]
+        others, gain = told["others"]["value"], told["gain"]["value"]
+        # The marks come first: lines are named at their height in what the axes then span.
+        _papers(left, {("hybrid", few): told["hybrid"]["value"],
+                       ("pretrained", few): others, ("contrastive", few): others})  # fmt: skip
+        _papers(right, {("pretrained", few): gain, ("contrastive", few): gain,
+                        ("pretrained", many): 0.0,
+                        ("direct", many): told["over_direct"]["value"]})  # fmt: skip
         if ceiling is not None:
-            left.axhline(100 * ceiling, color=FAINT, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
-            left.annotate(
-                "ceiling: the labels are votes", (0, 100 * ceiling), fontsize=8.5, color=FAINT,
-                xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points",
-            )  # fmt: skip
-        left.set_title("Accuracy on held-out galaxies")
+            _ceiling(left, ceiling)
+        plot_curve(task["curve"], left)
         gains(task, right)
-        styles = arm_styles(["pretrained", "contrastive", "direct"])
-        many = told["all_labels"]["value"]
-        for arm, size, value in (
-            ("pretrained", few, told["gain"]["value"]), ("contrastive", few, told["gain"]["value"]),
-            ("pretrained", many, 0.0), ("direct", many, told["over_direct"]["value"]),
-        ):  # fmt: skip
-            _open_mark(right, size, value, styles[arm])
-            _cite(right, size, value)
-        sizes = sorted({row["size"] for row in task["curve"]} | {few, many})
-        size_axis(right, sizes)
-        size_axis(left, sorted({row["size"] for row in task["curve"]} | {few}))
+        left.set_title("Accuracy on held-out galaxies")
+        sizes = {row["size"] for row in task["curve"]}
+        size_axis(left, sorted(sizes | {few}))
+        size_axis(right, sorted(sizes | {few, many}))
     return figure
 
 
-def _cite(ax: Axes, size: float, value: float) -> None:
+def _papers(ax: Axes, values: dict[tuple[str, int], float]) -> None:
+    """Put the paper's numbers, (arm, labels) -> value, as open marks in their arms' style."""
+    styles = arm_styles([arm for arm, _ in values])
+    for (arm, size), value in values.items():
+        style = styles[arm]
+        ax.plot(
+            size, 100 * value, style.marker, markersize=9, markerfacecolor="none",
+            markeredgecolor=style.colour, markeredgewidth=1.6, zorder=4, clip_on=False,
+        )  # fmt: skip
+    for size, value in dict.fromkeys((size, value) for (_, size), value in values.items()):
+        ax.annotate(
+            "paper", (size, 100 * value), xytext=(-9, 5), textcoords="offset points", ha="right",
+            va="center", fontsize=8.5, color=FAINT,
+        )  # fmt: skip
+
+
+def _ceiling(ax: Axes, value: float) -> None:
+    ax.axhline(100 * value, color=FAINT, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
     ax.annotate(
-        "paper", (size, 100 * value), xytext=(-9, 5), textcoords="offset points", ha="right",
-        va="center", fontsize=8.5, color=FAINT,
-    )  # fmt: skip
-
-
-def _open_mark(ax: Axes, size: float, value: float, style: Any) -> None:
-    ax.plot(
-        size, 100 * value, style.marker, markersize=9, markerfacecolor="none",
-        markeredgecolor=style.colour, markeredgewidth=1.6, zorder=4, clip_on=False,
+        "ceiling: the labels are votes", (0, 100 * value), fontsize=8.5, color=FAINT,
+        xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points",
     )  # fmt: skip
 
 
@@ -115,19 +114,28 @@ def losses(panels: dict[str, Sequence[Row]]) -> Figure:
     return figure
 
 
-def tasks(panels: dict[str, Sequence[Row]]) -> Figure:
-    """Accuracy against labels, a small panel a task."""
+def tasks(panels: dict[str, Sequence[Row]], *, alike: bool = False) -> Figure:
+    """Accuracy against labels, a small panel a task; `alike` gives all the same heights."""
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)
     with styled():
         figure = new_figure(5.6 * columns, 3.5 * lines, layout="constrained")
-        axes = figure.subplots(lines, columns, squeeze=False).ravel()
+        axes = figure.subplots(lines, columns, squeeze=False, sharey=alike).ravel()
         for ax in axes[len(panels) :]:
             ax.remove()
         for ax, (title, rows) in zip(axes, panels.items(), strict=False):
+            if alike:  # before lines are named at their heights
+                ax.set_ylim(*_heights(panels.values()))
             plot_curve(rows, ax)
             ax.set_title(title)
     return figure
+
+
+def _heights(panels: Iterable[Sequence[Row]]) -> tuple[float, float]:
+    """Least and most percent that all bands of all panels fit in."""
+    rows = [row for panel in panels for row in panel]
+    low, high = min(r["accuracy_low"] for r in rows), max(r["accuracy_high"] for r in rows)
+    return 100 * low - 1, 100 * high + 1
 
 
 def sweep(cells: Sequence[Row], reference: str) -> Figure:

@@ -83,18 +83,18 @@ def shares(by_share: Mapping[str, Row]) -> str:
     rows = []
     for share, task in by_share.items():
         cells = {(row["arm"], row["size"]): percent(row) for row in task["curve"]}
+        learned = WITHOUT_VOTES if share == NO_VOTES else WITH_VOTES
         arms = [row["arm"] for row in task["curve"]]
-        for arm in dict.fromkeys(arm for arm in arms if arm in _LEARNED[share == NO_VOTES]):
+        for arm in dict.fromkeys(arm for arm in arms if arm in learned):
             rows.append([share, arm, *(cells.get((arm, size), "–") for size in sizes)])
-        gains = {r["size"]: points(r) for r in task["paired"] if (r["a"], r["b"]) == _GAIN}
+        gains = {r["size"]: points(r) for r in task["paired"] if (r["a"], r["b"]) == WITH_VOTES}
         if gains and share != NO_VOTES:
-            rows.append([share, " − ".join(_GAIN), *(gains.get(size, "–") for size in sizes)])
+            rows.append([share, " − ".join(WITH_VOTES), *(gains.get(size, "–") for size in sizes)])
     return table(["votes", "arm", *labels_of(sizes)], rows)
 
 
 NO_VOTES = "none"
-_GAIN = ("hybrid", "pretrained")
-_LEARNED = {True: ("contrastive", "random weights"), False: _GAIN}
+WITH_VOTES, WITHOUT_VOTES = ("hybrid", "pretrained"), ("contrastive", "random weights")
 
 
 def sweep(found: Row) -> str:

@@ -179,10 +179,19 @@ def figures(found: dict[str, Any]) -> dict[str, Any]:
             drawn[name] = science_figures.tasks(panels)
     shared = by_share(found)
     if len(shared) > 2:
-        drawn["shares"] = science_figures.tasks(
-            {f"Votes: {share}": task["curve"] for share, task in shared.items()}
-        )
+        drawn["shares"] = science_figures.tasks(share_panels(shared), alike=True)
     return drawn
+
+
+def share_panels(shared: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """A panel a share of the votes: the arms that learned from it, beside those that need none."""
+    none = shared[tables.NO_VOTES]["curve"]
+    needless = [row for row in none if row["arm"] in tables.WITHOUT_VOTES]
+    return {
+        f"Votes: {share}": [r for r in task["curve"] if r["arm"] in tables.WITH_VOTES] + needless
+        for share, task in shared.items()
+        if share != tables.NO_VOTES
+    }
 
 
 def write(results: Path, out: Path | None = None) -> Path:
