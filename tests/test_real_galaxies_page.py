@@ -93,8 +93,10 @@ def test_scripts_are_sound_and_their_commands_are_hoags(script, tmp_path):
             verbs.add(words[0])
         else:
             assert (ROOT / words[0]).is_file(), line
-    assert verbs >= {"train", "calibrate", "predict", "embed", "find", "search", "finetune"}
-    assert verbs >= {"export", "map", "surveys"}
+    assert verbs
+    if script.name == "real-galaxies.sh":
+        assert verbs >= {"train", "calibrate", "predict", "embed", "find", "search", "finetune"}
+        assert verbs >= {"export", "map", "surveys"}
 
 
 def test_commands_on_the_page_are_hoags():
