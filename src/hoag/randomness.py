@@ -7,7 +7,7 @@ pseudorandom number generators") started from a hash of its arguments and used i
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -32,6 +32,7 @@ _MASK: Final = (1 << 64) - 1
 _GAMMA: Final = 0x9E3779B97F4A7C15
 _MIX_ONE: Final = 0xBF58476D1CE4E5B9
 _MIX_TWO: Final = 0x94D049BB133111EB
+_AT_ONCE: Final = 1 << 14  # numbers that are mixed at once, to stay in a processor's caches
 
 
 def key_tensor(keys: NDArray[np.uint64]) -> Tensor:
@@ -101,8 +102,13 @@ def _quantiles(device: torch.device) -> Tensor:
 def _bits(seed: int, step: int, keys: Tensor, n: int, stream: int, device: torch.device) -> Tensor:
     """Draw (batch, n) int64 of 64 random bits."""
     start = _mix(keys.to(device) ^ _signed(_base(seed, step, stream)))
-    counter = torch.arange(1, n + 1, device=device, dtype=torch.int64) * _signed(_GAMMA)
-    return _mix(start[:, None] + counter)
+    return _mix(start[:, None] + _counter(n, device))
+
+
+@lru_cache(maxsize=8)
+def _counter(n: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.arange(1, n + 1, device=device, dtype=torch.int64) * _signed(_GAMMA)
 
 
 @contextmanager
@@ -130,9 +136,26 @@ def _mix_int(z: int) -> int:
 
 
 def _mix(z: Tensor) -> Tensor:
+    """Mix (..., n) int64 of 64 bits; `z` itself is changed."""
+    if z.device.type == "cpu":
+        _mix_array(z.numpy().reshape(-1).view(np.uint64))
+        return z
     z = (z ^ _shift_right(z, 30)).mul_(_signed(_MIX_ONE))
     z.bitwise_xor_(_shift_right(z, 27)).mul_(_signed(_MIX_TWO))
     return z.bitwise_xor_(_shift_right(z, 31))
+
+
+def _mix_array(z: NDArray[np.uint64]) -> None:
+    """Mix (n,) bits in place, by numpy, whose integers are twice as quick as torch's on a CPU."""
+    spare = np.empty(min(len(z), _AT_ONCE), np.uint64)
+    for start in range(0, len(z), _AT_ONCE):
+        part = z[start : start + _AT_ONCE]
+        shifted = spare[: len(part)]
+        for bits, factor in ((30, _MIX_ONE), (27, _MIX_TWO), (31, 1)):
+            np.right_shift(part, np.uint64(bits), out=shifted)
+            np.bitwise_xor(part, shifted, out=part)
+            if factor != 1:
+                np.multiply(part, np.uint64(factor), out=part)
 
 
 def _shift_right(z: Tensor, bits: int) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hoag.colours import colour_matrix, coloured, gaussian_blur
+from hoag.colours import blur_some, colour_matrix, coloured
 from hoag.errors import HoagError
 from hoag.options import option
 from hoag.randomness import PIXEL_NOISE, normal, uniform
@@ -219,8 +219,7 @@ class Views:
             low, high = self.settings.blur_sigma
             sigma = low + (high - low) * sigma[rows]
             radius = min(math.ceil(3 * high), self.size - 1)
-            blurred = gaussian_blur(views.index_select(0, rows), sigma, radius)
-            views.index_copy_(0, rows, blurred)
+            blur_some(views, rows, sigma, radius)
 
     def _add_noise(
         self, views: Tensor, draw: Tensor, keys: Tensor, where: tuple[int, int, int]
