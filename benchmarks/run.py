@@ -3,6 +3,7 @@
     python benchmarks/run.py vote-loss
     python benchmarks/run.py all --out results.json
     python benchmarks/run.py table results.json      write the table of README.md
+    python benchmarks/run.py add results.json        put rows into it, and leave the others
 
 Peers take part once `python benchmarks/peers.py install` has made their environment.
 """
@@ -17,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from table import text_of, write_table
+from table import add_to_table, text_of, write_table
 from turns import Absent, Bench
 
 from hoag.provenance import commit, machine, package_version
@@ -28,7 +29,7 @@ FAMILIES = (
 README = Path(__file__).with_name("README.md")
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("case", help="a case, all, list or table")
+parser.add_argument("case", help="a case, all, list, table or add")
 parser.add_argument("results", nargs="*", help="JSON files that the table is written from")
 parser.add_argument("--out", help="JSON file that the results are written to")
 parser.add_argument("--tiny", action="store_true", help="as small as can be; numbers mean nothing")
@@ -59,9 +60,8 @@ def measure(chosen: dict[str, Any], options: argparse.Namespace) -> dict[str, An
             try:
                 case(bench)
             except Absent as error:
-                print(f"{name}: {error}", file=sys.stderr)
-                if len(chosen) == 1:
-                    raise SystemExit(f"{name}: {error}") from None
+                found["absent"] = f"{name}: {error}"
+                print(found["absent"], file=sys.stderr)
             except (Exception, SystemExit) as error:
                 if len(chosen) == 1:
                     raise
@@ -82,13 +82,16 @@ def main() -> None:
         for name, case in known.items():
             print(f"{name:<24}{(case.__doc__ or '').strip().splitlines()[0]}")
         return
-    if options.case == "table":
-        write_table(README, [json.loads(Path(path).read_text()) for path in options.results])
+    if options.case in ("table", "add"):
+        write = write_table if options.case == "table" else add_to_table
+        write(README, [json.loads(Path(path).read_text()) for path in options.results])
         return
     if options.case != "all" and options.case not in known:
         raise SystemExit(f"no case {options.case!r}; there are {', '.join(known)}, all")
     chosen = known if options.case == "all" else {options.case: known[options.case]}
     found = measure(chosen, options)
+    if "absent" in found and len(chosen) == 1:
+        raise SystemExit(1)
     print(text_of([found]))
     print(json.dumps(found))
     if found["failed"]:

@@ -18,15 +18,18 @@ def text_of(runs: list[dict[str, Any]]) -> str:
         case, *cells = _cells(row)
         lines.append(_line([f"{case} [{number + 1}]" if number else case, *cells]))
     lines.append("")
-    for number, run in enumerate(runs, 1):
-        load = f"{run['load before'][0]:.1f} to {run['load after'][0]:.1f}"
-        libraries = ", ".join(f"{name} {version}" for name, version in run["libraries"].items())
-        lines.append(
-            f"{number}. `{run['command']}`: commit {(run['commit'] or 'unknown')[:7]}, "
-            f"{run['machine']['processor']}, {run['machine']['cores']} cores, {libraries}, "
-            f"load {load}."
-        )
+    lines += [_note(number, run) for number, run in enumerate(runs, 1)]
     return "\n".join(lines)
+
+
+def _note(number: int, run: dict[str, Any]) -> str:
+    load = f"{run['load before'][0]:.1f} to {run['load after'][0]:.1f}"
+    libraries = ", ".join(f"{name} {version}" for name, version in run["libraries"].items())
+    return (
+        f"{number}. `{run['command']}`: commit {(run['commit'] or 'unknown')[:7]}, "
+        f"{run['machine']['processor']}, {run['machine']['cores']} cores, {libraries}, "
+        f"load {load}."
+    )
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -67,3 +70,24 @@ def write_table(path: Path, runs: list[dict[str, Any]]) -> None:
     before, rest = text.split(START)
     _, after = rest.split(END)
     path.write_text(f"{before}{START}\n\n{text_of(runs)}\n\n{END}{after}")
+
+
+def add_to_table(path: Path, runs: list[dict[str, Any]]) -> None:
+    """Put the rows of more runs in the place of older ones, or below; the others stay."""
+    before, rest = path.read_text().split(START)
+    table, after = rest.split(END)
+    lines = table.strip().splitlines()
+    notes = [line for line in lines if line[:1].isdigit()]
+    rows = {_case(line): line for line in lines if line.startswith("| ")}
+    for number, run in enumerate(runs, len(notes) + 1):
+        for row in run["rows"]:
+            case, *cells = _cells(row)
+            rows[case] = _line([f"{case} [{number}]", *cells])
+        notes.append(_note(number, run))
+    head, *body = rows.values()
+    text = "\n".join([head, "|" + "---|" * len(HEAD), *body, "", *notes])
+    path.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}")
+
+
+def _case(line: str) -> str:
+    return line.split(" | ")[0].removeprefix("| ").split(" [")[0]

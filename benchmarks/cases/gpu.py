@@ -247,7 +247,7 @@ def gpu(bench: Bench) -> None:
     there = torch.cuda.is_available()
     if not there and not bench.tiny:
         for case, asked in ASKED.items():
-            bench.keep({"case": case, "noted": {"no card was lent": ""}}, asked, {})
+            bench.keep({"case": case, "noted": {"not measured:": "no card was lent"}}, asked, {})
         raise Absent("there is no CUDA device here; --tiny runs the same code on a CPU")
     device, card = ("cuda", torch.cuda.get_device_name()) if there else ("cpu", "a CPU")
     galaxies = make_store(bench.folder, bench.size(100_000, 64), bench.size(SIDE, 32))
