@@ -167,7 +167,7 @@ def draw(maps: dict[str, Levels], path: Path) -> None:
         axis.set_title(f"simulated {name}", fontsize=8)
         axis.set_axis_off()
     figure.tight_layout(pad=0.3)
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=80, bbox_inches="tight")
 
 
 if __name__ == "__main__":
