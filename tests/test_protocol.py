@@ -21,7 +21,7 @@ sizes = [16, "all"]
 subsets = 3
 repeats = 2
 direct_sizes = [16]
-direct_trials = 2
+direct_trials = [2]
 direct_epochs = 1
 direct_steps = [2, 3]
 pixels = 8
@@ -122,7 +122,9 @@ def test_what_is_done_is_not_done_again(done, simulated, settings, tmp_path):
 
 def test_fewer_arms_and_chosen_tasks_are_all_that_is_judged(done, simulated, settings, tmp_path):
     _, results = done
-    fewer = dataclasses.replace(settings, arms=("pretrained",), tasks=("rings",), direct_trials=0)
+    fewer = dataclasses.replace(
+        settings, arms=("pretrained",), tasks=("rings",), direct_trials=(0,)
+    )
     here = run_protocol(read_roles(simulated), fewer, tmp_path / "o", device="cpu")
     arms = ("pretrained", "random weights", "hand-made features", "raw pixels")
     assert set(here["arms"]) == {"pretrained"} and here["fig2"] == []
@@ -145,7 +147,7 @@ def test_fewer_arms_and_chosen_tasks_are_all_that_is_judged(done, simulated, set
 
 
 def test_baselines_alone_can_be_judged(simulated, settings, tmp_path):
-    alone = dataclasses.replace(settings, arms=(), direct_trials=0)
+    alone = dataclasses.replace(settings, arms=(), direct_trials=(0,))
     results = run_protocol(read_roles(simulated), alone, tmp_path / "o", device="cpu")
     assert results["arms"] == {} and len(results["tasks"][0]["curve"]) >= 4
 

@@ -49,7 +49,10 @@ class ProtocolSettings:
     subsets: int = option(20, "nested subsets of labels in each fold, up to 3,000 labels")
     repeats: int = option(20, "fresh cuts into folds, for tasks too small for a test half")
     direct_sizes: tuple[int | str, ...] = option((100, "all"), "numbers of labels for Direct")
-    direct_trials: int = option(3, "trials of Direct at each size, each with its own held-out fold")
+    direct_trials: tuple[int, ...] = option(
+        (3,),
+        "trials of Direct at each of these sizes, each with its own fold; the last goes on",
+    )
     direct_epochs: int = option(40, "passes of Direct over its labels")
     direct_steps: tuple[int, int] = option((100, 2000), "least and most steps of Direct")
     symmetries: int = option(1, "1, or 8: representations averaged over flips and right angles")
@@ -73,11 +76,15 @@ class ProtocolSettings:
             "folds": 2,
             "subsets": 1,
             "repeats": 1,
-            "direct_trials": 0,
         }
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise HoagError(f"{name} = {getattr(self, name)} must be {value} or more")
+        if not self.direct_trials or min(self.direct_trials) < 0:
+            raise HoagError(
+                f"direct_trials = {list(self.direct_trials)} must be numbers of trials, 0 or more, "
+                "one for each of direct_sizes or fewer"
+            )
 
     def recipe(self, arm: str, seed: int) -> Recipe:
         """Make the recipe of an arm: the preset's, changed as this protocol says."""

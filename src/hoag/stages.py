@@ -78,7 +78,7 @@ def judge(job: "Job", task: Task, schema: Schema) -> Curve:
         )
         for arm, table in representations(job, task, schema)
     ]  # fmt: skip
-    if settings.direct_trials:
+    if any(settings.direct_trials):
         curves.append(judge_direct(job, task, curves[0]))
     return combine(curves)
 
@@ -177,14 +177,16 @@ def judge_direct(job: "Job", task: Task, probed: Curve) -> Curve:
     halves = task.halves
     group_of = task.groups
     groups = [group_of[name] for name in probed.ids]
+    wanted = sizes(settings.direct_sizes, task, job)
     trials = make_trials(
-        list(probed.ids), probed.labels, sizes(settings.direct_sizes, task, job), settings.folds,
+        list(probed.ids), probed.labels, wanted, settings.folds,
         settings.subsets if halves else 1, job.seed, balance=task.balance,
         repeats=cuts(task, job), groups=groups,
     )  # fmt: skip
-    chosen = [
-        t for t in trials if t.repeat == 0 and t.subset == 0 and t.fold < settings.direct_trials
-    ]
+    # "all" is the largest size there is, so the order of numbers is that of `wanted`.
+    numbers = sorted({trial.size for trial in trials})
+    folds = {n: settings.direct_trials[: k + 1][-1] for k, n in enumerate(numbers)}
+    chosen = [t for t in trials if t.repeat == 0 and t.subset == 0 and t.fold < folds[t.size]]
     row_of = {name: row for row, name in enumerate(task.galaxies.ids)}
     rows = np.array([row_of[name] for name in probed.ids])
     chances = [

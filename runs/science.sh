@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# The paper's claims on simulated galaxies, from the galaxies to results/README.md.
+#
+#     runs/science.sh [STEP...]
+#
+# STEP: simulate difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page;
+# without one all of them, in that order. Run it in the root of the repository. OUT is where
+# everything goes (runs-local/science, some GB), SHARED the real galaxies of step `real`, THREADS
+# the cores it takes. A step that was stopped goes on where it was. Steps need `simulate`;
+# `left-out` takes Contrastive's run from `main`. Two steps may run at once, with THREADS=1 each.
+set -euo pipefail
+out=${OUT:-runs-local/science}
+shared=${SHARED:-../shared/galaxies}
+galaxies=${GALAXIES:-100000} rings=${RINGS:-60000}
+[ -f runs/science.sh ] || { echo "run this in the root of the repository" >&2; exit 2; }
+export OMP_NUM_THREADS=${THREADS:-2}
+here=runs/science
+sim=$out/sim
+mkdir -p "$out"
+
+run() { echo "+ $*" >&2; "$@"; }
+
+# reproduce NAME FOLDER: run the protocol of a file into a folder, going on with what is there.
+reproduce() {
+  local resume=()
+  [ ! -e "$out/$2/protocol.json" ] || resume=(--resume)
+  run hoag reproduce "$sim" --roles "$sim/science.toml" --protocol "$here/$1.toml" \
+    --out "$out/$2" --device cpu ${resume[@]+"${resume[@]}"}
+}
+
+simulate() {
+  [ -e "$sim/truth.parquet" ] || run hoag simulate "$sim" --galaxies "$galaxies" --rings "$rings" --size 64
+  [ -e "$sim/science.toml" ] || run python $here/bars_and_mergers.py "$sim"
+}
+
+difficulty() { [ -e "$out/main/predictions/rings.npz" ] || reproduce difficulty main; }
+main() { reproduce main main; }
+ceiling() { run python $here/ceiling.py "$sim" "$out/main" --json results/science/ceiling.json; }
+second() { reproduce second second; }
+share-10() { reproduce share-10 share-10; }
+share-1() { reproduce share-1 share-1; }
+
+left-out() {
+  # Contrastive learns from no votes, so that of `main` is the very run that would be made again.
+  [ -e "$out/left-out/runs/contrastive" ] || {
+    mkdir -p "$out/left-out/runs"
+    cp -r "$out/main/runs/contrastive" "$out/left-out/runs/"
+  }
+  reproduce left-out left-out
+}
+
+# cell NAME ARM CHANGES...: one run of a fifth of main's steps, and its representations.
+cell() {
+  local name=$1 arm=$2 run=$out/sweep/runs/$1 vectors=$out/sweep/$1.parquet resume=()
+  shift 2
+  [ ! -e "$vectors" ] || return 0
+  if ! grep -qs '"finished": true' "$run/run.json"; then
+    [ ! -e "$run/run.json" ] || resume=(--resume)
+    run hoag train "paper/$arm" "$sim" --out "$run" --device cpu ${resume[@]+"${resume[@]}"} \
+      encoder.name=resnet18 'encoder.options={channels=[16,32,64,128]}' images.size=64 \
+      images.decode=64 batch.size=128 training.precision=bf16-mixed training.patience=0 \
+      training.steps=300 training.validate_every=300 training.validation_galaxies=2000 "$@"
+  fi
+  run hoag embed "$run" "$out/sweep-rings.parquet" --which last --out "$vectors" --device cpu
+}
+
+sweep() {
+  mkdir -p "$out/sweep"
+  [ -e "$out/sweep-rings.parquet" ] ||
+    run python $here/first_rows.py "$sim/rings.parquet" 16000 "$out/sweep-rings.parquet"
+  cell pretrained pretrained
+  cell contrastive contrastive
+  local cells=() mixing weight
+  for weight in 1 0.1 10; do
+    for mixing in paper equation3 fixed ema_norm; do
+      cell "$mixing-$weight" hybrid objective.mixing=$mixing objective.weight=$weight
+      cells+=("$out/sweep/$mixing-$weight.parquet")
+    done
+  done
+  run hoag probe "$out/sweep/pretrained.parquet" "$sim" "$out/sweep/contrastive.parquet" "${cells[@]}" \
+    --task rings --sizes 100 --sizes 761 --sizes 5000 --out "$out/sweep/probe"
+}
+
+real() {
+  local resume=()
+  [ ! -e "$out/real/protocol.json" ] || resume=(--resume)
+  run hoag reproduce "$shared" --roles recipes/shared-galaxies.toml --protocol $here/real.toml \
+    --out "$out/real" --device cpu ${resume[@]+"${resume[@]}"}
+}
+
+verdicts() {
+  run python $here/verdicts.py "$out/main" --second "$out/second" --json results/science/verdicts.json
+}
+page() { run python $here/write_results.py "$out"; }
+
+all=(simulate difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page)
+for step in "${@:-${all[@]}}"; do
+  [[ " ${all[*]} " == *" $step "* ]] || { echo "no step '$step'; there are ${all[*]}" >&2; exit 2; }
+  $step
+done
