@@ -1,7 +1,7 @@
-"""Time and memory a galaxy from ten thousand to a million: embedding, scoring, search.
+"""Time and memory a galaxy from ten thousand to a million: building, embedding, scoring, search.
 
-Each step is a process of its own, which first does it small, so that imports do not count.
-`build.py` measures the same of building.
+Each step is a process of its own, which first does it small, so that imports do not count. Building
+goes to a fifth of a million, in one process, as more would take a quarter of an hour.
 """
 
 import argparse
@@ -28,9 +28,10 @@ def score_step(count: str) -> dict[str, Any]:
 
     random = np.random.default_rng(0)
     features = random.standard_normal((int(count), DIM), np.float32)
+    few = features[:1000]
     labels = np.arange(1000) % 2
     classifier = fit_linear(features[:1000], labels, 2, strengths=(0.1,))
-    return _timed(int(count), lambda n: classifier.probabilities(features[:n]))
+    return _timed(int(count), lambda n: classifier.probabilities(features[:n] if n > 0 else few))
 
 
 def search_step(count: str) -> dict[str, Any]:
@@ -55,21 +56,47 @@ def embed_step(count: str, folder: str, model_folder: str) -> dict[str, Any]:
     )
 
 
-def _timed(count: int, work: Any) -> dict[str, Any]:
+def build_step(count: str, folder: str) -> dict[str, Any]:
+    """Build a set of 32 px images of the simulator, all different, half of them with votes."""
+    import build as sources
+
+    from hoag.data.building import build
+
+    few = min(200, int(count) // 2)
+    for number in (few, int(count)):
+        for name, rows in (("votes", range(number // 2)), ("rest", range(number // 2, number))):
+            place = Path(folder) / str(number) / name
+            place.mkdir(parents=True)
+            for start in range(rows.start, rows.stop, sources.SHARD):
+                part = range(start, min(start + sources.SHARD, rows.stop))
+                sources.make_small(place / f"{start:07d}.parquet", part, 32, 0)
+
+    def work(wanted: int) -> None:
+        number = int(count) if wanted == int(count) else few
+        place = Path(folder) / str(number)
+        build(
+            place / "out", campaigns={"gz2": place / "votes"}, unlabelled=[place / "rest"],
+            size=32, workers=1,
+        )  # fmt: skip
+
+    return _timed(int(count), work, rounds=1)
+
+
+def _timed(count: int, work: Any, rounds: int = 3) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    work(1000)
+    work(-1)  # small
     held = peak_memory()
     seconds = []
-    for _ in range(3 if count < 100_000 else 1):
+    for _ in range(rounds if count < 100_000 else 1):
         started = time.process_time()
         work(count)
         seconds.append(time.process_time() - started)
     return {"seconds": sorted(seconds)[len(seconds) // 2], "more": max(peak_memory() - held, 0)}
 
 
-STEPS = {"score": score_step, "search": search_step, "embed": embed_step}
+STEPS = {"score": score_step, "search": search_step, "embed": embed_step, "build": build_step}
 
 
 def growth(bench: Bench) -> None:
@@ -77,9 +104,11 @@ def growth(bench: Bench) -> None:
     from data_store import make_copies_step, make_set
     from predict import make_model
 
-    sizes = (1_500, 3_000) if bench.tiny else (10_000, 1_000_000)
     model = make_model(bench.folder)
     for name in STEPS:
+        sizes = (1_500, 3_000) if bench.tiny else (10_000, 1_000_000)
+        if name == "build":
+            sizes = (150, 300) if bench.tiny else (10_000, 200_000)
         found = {}
         for count in sizes:
             more: list[Any] = []
@@ -88,6 +117,8 @@ def growth(bench: Bench) -> None:
                 make_set(folder, count, 16, 40_000)
                 make_copies_step(str(folder))
                 more = [folder, model]
+            if name == "build":
+                more = [bench.folder / f"sources-{count}"]
             found[count] = in_fresh_process(__file__, name, count, *more)
         each = {n: 1e6 * f["seconds"] / n for n, f in found.items()}
         ratio = each[sizes[1]] / each[sizes[0]]
