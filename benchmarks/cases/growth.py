@@ -108,13 +108,14 @@ def growth(bench: Bench, name: str, sizes: tuple[int, int]) -> None:
     from predict import make_model
 
     found = {}
+    model = make_model(bench.folder) if name == "embed" else None
     for count in sizes:
         more: list[Any] = []
         if name == "embed":
             folder = bench.folder / str(count)
             make_set(folder, count, 16, 40_000)
             make_copies_step(str(folder))
-            more = [folder, make_model(bench.folder)]
+            more = [folder, model]
         if name == "build":
             more = [bench.folder / f"sources-{count}"]
         found[count] = in_fresh_process(__file__, name, count, *more)
