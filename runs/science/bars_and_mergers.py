@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 from hoag.catalogue import write_table
 from hoag.files import written_whole
 from hoag.hashes import hashes_of
-from hoag.schema import Question, load_schema
+from hoag.schema import load_schema
 
 LEAST = 10  # volunteers asked
 # The answers that say "no" to each question, whatever else a campaign offers.
@@ -42,7 +42,7 @@ protocol = "halves"
 
 def labels_of(tables: Sequence[Path], stem: str) -> pa.Table:
     """Ids and labels of the galaxies that enough volunteers were asked about."""
-    questions = [q for q in load_schema("gz-evo").questions if stem_of(q) == stem]
+    questions = [q for q in load_schema("gz-evo").questions if q.short == stem]
     columns = [column for q in questions for column in q.columns]
     galaxies = ds.dataset([str(path) for path in tables]).to_table(columns=["id_str", *columns])
     asked, no = np.zeros((2, galaxies.num_rows), np.int64)
@@ -54,11 +54,6 @@ def labels_of(tables: Sequence[Path], stem: str) -> pa.Table:
     decided = (asked >= LEAST) & (2 * no != asked)
     ids = galaxies["id_str"].filter(decided).to_pylist()
     return balanced(ids, (2 * no < asked)[decided].astype(np.int16))
-
-
-def stem_of(question: Question) -> str:
-    """A question's name without its campaign."""
-    return question.name.removesuffix(f"-{question.campaign}")
 
 
 def balanced(ids: list[str], labels: np.ndarray) -> pa.Table:

@@ -219,7 +219,7 @@ def _posterior_axes(ax: Axes, question: Question, asked: int) -> None:
     ax.grid(axis="y", visible=False)
     ax.spines[:].set_visible(False)
     ax.axhline(-len(answers) + 0.65, color=GRID, linewidth=1)
-    name = readable(question.name.removesuffix(f"-{question.campaign}"))
+    name = readable(question.short)
     ax.set_title(name, fontsize=9, color=INK)
     ax.set_title(f"N = {asked}", fontsize=8, color=FAINT, loc="right", weight="normal")
 

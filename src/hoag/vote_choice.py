@@ -89,7 +89,7 @@ def answers_of(names: Iterable[str], schema: Schema) -> npt.NDArray[np.bool_]:
         If there is no such question.
     """
     chosen = np.zeros(len(schema.columns), bool)
-    stems = [q.name.removesuffix(f"-{q.campaign}") for q in schema.questions]
+    stems = [question.short for question in schema.questions]
     for name in names:
         found = [
             question

@@ -54,7 +54,7 @@ def answer_probabilities(
     HoagError
         If no rule knows the question or one of its answers.
     """
-    stem = question.name.removesuffix(f"-{question.campaign}")
+    stem = question.short
     if stem not in RULES:
         raise HoagError(f"question {question.name!r}: the simulated volunteers have no rule for it")
     weights = RULES[stem](truth, sight)
