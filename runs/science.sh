@@ -3,7 +3,7 @@
 #
 #     runs/science.sh [STEP...]
 #
-# STEP: simulate difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page;
+# STEP: simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page;
 # without one all of them, in that order. Run it in the root of the repository. OUT is where
 # everything goes (runs-local/science, some GB), SHARED the real galaxies of step `real`, THREADS
 # the cores it takes. A step that was stopped goes on where it was. Steps need `simulate`;
@@ -33,6 +33,7 @@ simulate() {
   [ -e "$sim/science.toml" ] || run python $here/bars_and_mergers.py "$sim"
 }
 
+learnable() { reproduce learnable learnable; }
 difficulty() { [ -e "$out/main/predictions/rings.npz" ] || reproduce difficulty main; }
 main() { reproduce main main; }
 ceiling() { run python $here/ceiling.py "$sim" "$out/main" --json results/science/ceiling.json; }
@@ -93,7 +94,7 @@ verdicts() {
 }
 page() { run python $here/write_results.py "$out"; }
 
-all=(simulate difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page)
+all=(simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page)
 for step in "${@:-${all[@]}}"; do
   [[ " ${all[*]} " == *" $step "* ]] || { echo "no step '$step'; there are ${all[*]}" >&2; exit 2; }
   $step
