@@ -37,13 +37,28 @@ def labels_of(sizes: Iterable[int]) -> list[str]:
     return [f"{size:,} labels" for size in sizes]
 
 
-def accuracies(task: Row) -> str:
-    """Every arm of a task against the number of labels."""
+def accuracies(task: Row, chosen: Sequence[str] = ()) -> str:
+    """Every arm of a task, or those chosen, against the number of labels."""
     sizes = sorted({row["size"] for row in task["curve"]})
     cells = {(row["arm"], row["size"]): percent(row) for row in task["curve"]}
     arms = list(dict.fromkeys(row["arm"] for row in task["curve"]))
+    arms = [arm for arm in arms if not chosen or arm in chosen]
     rows = [[arm, *(cells.get((arm, size), "–") for size in sizes)] for arm in arms]
     return table(["accuracy, %", *labels_of(sizes)], rows)
+
+
+UNTRAINED = ("raw pixels", "hand-made features", "random weights", "direct")
+
+
+def untrained(task: Row) -> str:
+    """What learns nothing before it sees a label of the task."""
+    return accuracies(task, UNTRAINED)
+
+
+def direct_best(task: Row) -> str:
+    """Direct's accuracy with the most labels it was given."""
+    row = max((r for r in task["curve"] if r["arm"] == "direct"), key=lambda r: r["size"])
+    return f"{percent(row)} % with {row['size']:,} labels"
 
 
 def differences(task: Row) -> str:

@@ -44,7 +44,8 @@ def rendered(results: Path) -> str:
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters |= {
-        "accuracies": tables.accuracies, "differences": tables.differences,
+        "accuracies": tables.accuracies, "untrained": tables.untrained,
+        "direct_best": tables.direct_best, "differences": tables.differences,
         "claim_rows": tables.claim_rows, "shares": tables.shares, "sweep": tables.sweep,
         "point": tables.point, "percent": lambda value: f"{100 * value:.1f}",
         "thousands": lambda number: f"{number:,.0f}", "encoder": encoder_of,
