@@ -78,6 +78,11 @@ sweep() {
       cells+=("$out/sweep/$mixing-$weight.parquet")
     done
   done
+  # Paper's mixing and lambda 1, as in `main`, but with more galaxies with votes in each batch.
+  for weight in 0.6 1.0; do
+    cell "labelled $weight of a batch" hybrid batch.labelled_fraction=$weight
+    cells+=("$out/sweep/labelled $weight of a batch.parquet")
+  done
   run hoag probe "$out/sweep/pretrained.parquet" "$sim" "$out/sweep/contrastive.parquet" "${cells[@]}" \
     --task rings --sizes 100 --sizes 761 --sizes 5000 --out "$out/sweep/probe"
 }

@@ -35,7 +35,7 @@ def collect(out: Path, into: Path, parts: dict[str, Any]) -> list[str]:
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
-    """Join the curve.json of `hoag probe`: arms named MIXING-LAMBDA, and references.
+    """Join the curve.json of `hoag probe`: arms named MIXING-LAMBDA, and others beside them.
 
     The table that a probe was given first is what its arms are compared with, so it must be a
     reference, and the same one in all.
@@ -48,7 +48,9 @@ def read_sweep(folder: Path) -> dict[str, Any]:
         for row in probed["curve"]:
             parsed = CELL.fullmatch(row["arm"])
             if parsed is None:
-                references[row["arm"], row["size"]] = row
+                against = paired.get((row["arm"], row["size"]), {})
+                kept = {name: against[name] for name in ("difference", "low", "high") if against}
+                references[row["arm"], row["size"]] = row | kept
             elif (row["arm"], row["size"]) in paired:
                 cells.append(_cell(parsed, row, paired[row["arm"], row["size"]]))
     against = {cell["reference"] for cell in cells}

@@ -119,12 +119,18 @@ def sweep(found: Row) -> str:
     rows = []
     for rule, weight in dict.fromkeys((mixing, weight) for mixing, weight, _ in cells):
         own = [cells.get((rule, weight, size)) for size in sizes]
-        told = [f"{100 * c['accuracy']:.1f}; {points(c)}" if c else "–" for c in own]
-        rows.append([rule, f"{weight:g}", *told])
+        rows.append([rule, f"{weight:g}", *map(_apart, own)])
     for arm in dict.fromkeys(row["arm"] for row in found["references"]):
         by_size = {row["size"]: row for row in found["references"] if row["arm"] == arm}
-        rows.append([arm, "", *(percent(by_size[n]) if n in by_size else "–" for n in sizes)])
+        rows.append([arm, "", *(_apart(by_size.get(size)) for size in sizes)])
     return table(["mixing", "lambda", *labels_of(sizes)], rows)
+
+
+def _apart(row: Row | None) -> str:
+    """An accuracy in percent and how far it is from the reference, if it is not the reference."""
+    if row is None:
+        return "–"
+    return f"{100 * row['accuracy']:.1f}; {points(row)}" if "difference" in row else percent(row)
 
 
 def main() -> None:
