@@ -97,7 +97,10 @@ real() {
 verdicts() {
   run python $here/verdicts.py "$out/main" --second "$out/second" --json results/science/verdicts.json
 }
-page() { run python $here/write_results.py "$out"; }
+page() {
+  run python $here/write_results.py "$out"
+  cp results/science/fig1.png docs/pictures/fig1.png # the site cannot show what lies outside docs/
+}
 
 all=(simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page)
 for step in "${@:-${all[@]}}"; do

@@ -78,6 +78,8 @@ def test_the_page_in_the_repository_is_what_its_json_files_say(science):
     assert (ROOT / "results" / "README.md").read_text() == written, (
         "write it again: python runs/science/write_results.py"
     )
+    places = ("results/science/fig1.png", "docs/pictures/fig1.png")
+    assert len({(ROOT / place).read_bytes() for place in places}) == 1
 
 
 def test_the_page_is_written_from_the_folders_of_runs(
