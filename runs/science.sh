@@ -72,16 +72,16 @@ sweep() {
   cell pretrained pretrained
   cell contrastive contrastive
   local cells=() mixing weight
+  # Paper's mixing and lambda 1, as in `main`, but with more galaxies with votes in each batch.
+  for weight in 0.6 1.0; do
+    cell "labelled $weight of a batch" hybrid batch.labelled_fraction=$weight
+    cells+=("$out/sweep/labelled $weight of a batch.parquet")
+  done
   for weight in 1 0.1 10; do
     for mixing in paper equation3 fixed ema_norm; do
       cell "$mixing-$weight" hybrid objective.mixing=$mixing objective.weight=$weight
       cells+=("$out/sweep/$mixing-$weight.parquet")
     done
-  done
-  # Paper's mixing and lambda 1, as in `main`, but with more galaxies with votes in each batch.
-  for weight in 0.6 1.0; do
-    cell "labelled $weight of a batch" hybrid batch.labelled_fraction=$weight
-    cells+=("$out/sweep/labelled $weight of a batch.parquet")
   done
   run hoag probe "$out/sweep/pretrained.parquet" "$sim" "$out/sweep/contrastive.parquet" "${cells[@]}" \
     --task rings --sizes 100 --sizes 761 --sizes 5000 --out "$out/sweep/probe"
