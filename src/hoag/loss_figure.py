@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from hoag.errors import HoagError
 from hoag.figure_style import arm_styles, new_figure, styled
@@ -70,10 +71,10 @@ def plot_losses(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
             ends.append(
                 (x[-1], y[-1], f"{style.label}, {short_count(seen[-1])} seen", style.colour)
             )
+        ax.margins(x=0.16, y=0.16)
         _name_ends(ax, ends)
         ax.set_xlabel("Contrastive loss on validation galaxies (lower: views agree better)")
         ax.set_ylabel("Linear accuracy (%)")
-        ax.margins(x=0.16, y=0.16)
     return ax
 
 
@@ -91,13 +92,15 @@ def _point_along(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
 def _name_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Name the last point of each line, the upper half of them above it and the others below."""
     ranked = sorted(ends, key=lambda end: -end[1])
+    low, high = ax.get_xlim()
     for rank, (x, y, text, colour) in enumerate(ranked):
-        above = rank < (len(ranked) + 1) // 2
-        ax.annotate(
+        above, place = rank < (len(ranked) + 1) // 2, (x - low) / (high - low)
+        name = ax.annotate(
             text, (x, y), xytext=(0, 10 if above else -10), textcoords="offset points",
-            color=colour, fontsize=9.5, fontweight="bold", ha="center",
-            va="bottom" if above else "top",
+            color=colour, fontsize=9.5, fontweight="bold", va="bottom" if above else "top",
+            ha="left" if place < 0.3 else "right" if place > 0.7 else "center",  # not over the edge
         )  # fmt: skip
+        name.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 
 def short_count(count: float) -> str:
