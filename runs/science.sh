@@ -6,12 +6,12 @@
 # STEP: simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page;
 # without one all of them, in that order. Run it in the root of the repository. OUT is where
 # everything goes (runs-local/science, some GB), SHARED the real galaxies of step `real`, THREADS
-# the cores it takes. A step that was stopped goes on where it was. Steps need `simulate`;
+# the cores it takes, WEIGHTS the lambdas of the sweep. A step that was stopped goes on where it was. Steps need `simulate`;
 # `left-out` takes Contrastive's run from `main`. Two steps may run at once, with THREADS=1 each.
 set -euo pipefail
 out=${OUT:-runs-local/science}
 shared=${SHARED:-../shared/galaxies}
-galaxies=${GALAXIES:-100000} rings=${RINGS:-60000}
+galaxies=${GALAXIES:-100000} rings=${RINGS:-60000} weights=${WEIGHTS:-1 0.1 10}
 [ -f runs/science.sh ] || { echo "run this in the root of the repository" >&2; exit 2; }
 export OMP_NUM_THREADS=${THREADS:-2}
 here=runs/science
@@ -77,7 +77,7 @@ sweep() {
     cell "labelled $weight of a batch" hybrid batch.labelled_fraction=$weight
     cells+=("$out/sweep/labelled $weight of a batch.parquet")
   done
-  for weight in 1 0.1 10; do
+  for weight in $weights; do
     for mixing in paper equation3 fixed ema_norm; do
       cell "$mixing-$weight" hybrid objective.mixing=$mixing objective.weight=$weight
       cells+=("$out/sweep/$mixing-$weight.parquet")
