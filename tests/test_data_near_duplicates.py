@@ -130,3 +130,14 @@ def test_native_cutouts_are_found_among_the_real_galaxies():
     assert len(pairs & expected) >= 0.97 * len(expected)
     across = {pair for pair in pairs if pair[1] >= len(small)}
     assert len(across - expected) <= 2
+
+
+def test_no_kernel_holds_numbers_that_slow_the_processor():
+    """Numbers below 1e-38, as in the tail of a Gaussian, multiply by a detour."""
+    from hoag.data import thumbnail_detail, thumbnail_rings
+
+    scales = (thumbnail_detail.FINE, thumbnail_detail.COARSE)
+    kernels = [thumbnail_detail._blur(s, scale.grid) for scale in scales for s in scale[1:3]]
+    kernels += [thumbnail_rings._operator(THUMB // 2, 6), thumbnail_rings._blur(THUMB // 2, 3.0)]
+    for kernel in kernels:
+        assert np.abs(kernel[kernel != 0]).min() > 1e-13

@@ -146,5 +146,13 @@ def _resampling(size: int, share: float, blur: float, grid: int) -> Floats:
 def _blur(sigma: float, grid: int) -> Floats:
     places = np.arange(grid)
     weights = np.exp(-0.5 * ((places[:, None] - places) / sigma) ** 2)
-    matrix: Floats = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
-    return matrix
+    return without_tails(weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def without_tails(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Weights without those that no sum of single precision sees.
+
+    A Gaussian's tail ends in numbers below 1e-38, with which a processor calculates by a detour: a
+    product of matrices that holds 3 % of them took 18 times as long.
+    """
+    return np.where(np.abs(weights) < 1e-12, 0.0, weights)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hoag.data.thumbnail_detail import without_tails
+
 Floats = npt.NDArray[np.float32]
 Thumbnails = npt.NDArray[np.uint8]
 
@@ -158,14 +160,15 @@ def _operator(size: int, harmonics: int) -> Floats:
         columns.append(weight)
         for m in range(1, harmonics + 1):
             columns += [weight * np.cos(m * angle) * 2**0.5, weight * np.sin(m * angle) * 2**0.5]
-    return np.ascontiguousarray(np.stack(columns).reshape(len(columns), -1).T, np.float32)
+    matrix = without_tails(np.stack(columns).reshape(len(columns), -1).T)
+    return np.ascontiguousarray(matrix, np.float32)
 
 
 @cache
 def _blur(size: int, sigma: float) -> Floats:
     places = np.arange(size)
     weights = np.exp(-0.5 * ((places[:, None] - places) / sigma) ** 2)
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return without_tails(weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
 def _copies(
