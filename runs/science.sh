@@ -3,11 +3,12 @@
 #
 #     runs/science.sh [STEP...]
 #
-# STEP: simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page;
-# without one all of them, in that order. Run it in the root of the repository. OUT is where
-# everything goes (runs-local/science, some GB), SHARED the real galaxies of step `real`, THREADS
-# the cores it takes, WEIGHTS the lambdas of the sweep. A step that was stopped goes on where it was. Steps need `simulate`;
-# `left-out` takes Contrastive's run from `main`. Two steps may run at once, with THREADS=1 each.
+# STEP: simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real
+# verdicts page; without one all of them, in that order. Run it in the root of the repository. OUT is
+# where everything goes (runs-local/science, some GB), SHARED the real galaxies of step `real`,
+# THREADS the cores it takes, WEIGHTS the lambdas of the sweep. A step that was stopped goes on where
+# it was. Steps need `simulate`; `left-out` takes Contrastive's run from `main`. Two steps may run at
+# once, with THREADS=1 each.
 set -euo pipefail
 out=${OUT:-runs-local/science}
 shared=${SHARED:-../shared/galaxies}
