@@ -1,12 +1,16 @@
 """results/README.md is what the JSON files say, and is written from runs without a typed number."""
 
+import dataclasses
 import importlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from hoag.errors import HoagError
@@ -174,3 +178,42 @@ def test_the_ceiling_is_that_of_the_best_threshold(science):
     best = np.maximum(chance, 1 - chance).mean()
     assert ceiling.right_by_threshold(chance, labels).mean() == pytest.approx(best, abs=0.03)
     assert ceiling.best_threshold(chance, np.zeros(2001, bool)) == 1.0
+
+
+def test_every_part_is_a_step_and_every_protocol_loads(science):
+    text = (ROOT / "runs" / "science.sh").read_text()
+    steps = re.search(r"^all=\((.*)\)$", text, re.MULTILINE)[1].split()
+    for part in science("write_results").PARTS.values():
+        assert part["command"].removeprefix("runs/science.sh ") in steps
+    files = [path for path in SCIENCE.glob("*.toml") if "preset = " in path.read_text()]
+    protocols = {path.stem: load_protocol(path) for path in files}
+    assert {"main", "second", "left-out", "share-10", "real"} <= set(protocols)
+    # The task is judged in the very folder that the arms are then trained in.
+    assert (
+        dataclasses.replace(protocols["difficulty"], arms=protocols["main"].arms)
+        == (protocols["main"])
+    )
+    left_out = protocols["left-out"].recipe("hybrid", 0).votes.leave_out
+    assert left_out == tuple(science("bars_and_mergers").TASKS)
+
+
+def test_bars_and_mergers_are_what_a_majority_says_of_each(science, simulated):
+    module = science("bars_and_mergers")
+    table = pq.read_table(simulated / "pretraining.parquet")
+    labels = module.labels_of([simulated / "pretraining.parquet"], "bar")
+    assert labels.num_rows and sum(labels["label"].to_pylist()) * 2 == labels.num_rows
+    rows = {name: row for row, name in enumerate(table["id_str"].to_pylist())}
+    for name, label in zip(*(labels[c].to_pylist() for c in labels.column_names), strict=True):
+        row = table.slice(rows[name], 1)
+        asked = {c: row[c][0].as_py() for c in row.column_names if c.startswith("bar-")}
+        no = sum(count for column, count in asked.items() if column.endswith("_no"))
+        assert sum(asked.values()) >= module.LEAST
+        assert (2 * no < sum(asked.values())) == bool(label)
+
+
+def test_first_rows_are_the_first(simulated, tmp_path):
+    whole = pq.read_table(simulated / "rings.parquet")
+    out = tmp_path / "some.parquet"
+    command = [sys.executable, str(SCIENCE / "first_rows.py"), str(simulated / "rings.parquet")]
+    subprocess.run([*command, "7", str(out)], check=True)
+    assert pq.read_table(out).equals(whole.slice(0, 7))
