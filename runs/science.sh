@@ -4,11 +4,12 @@
 #     runs/science.sh [STEP...]
 #
 # STEP: simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real
-# verdicts page; without one all of them, in that order. Run it in the root of the repository. OUT is
-# where everything goes (runs-local/science, some GB), SHARED the real galaxies of step `real`,
-# THREADS the cores it takes, WEIGHTS the lambdas of the sweep. A step that was stopped goes on where
-# it was. Steps need `simulate`; `left-out` takes Contrastive's run from `main`. Two steps may run at
-# once, with THREADS=1 each.
+# verdicts page; without one all of them, in that order. And final, the test half of the rings, for
+# the very end. Run it in the root of the repository. OUT is where everything goes
+# (runs-local/science, some GB), SHARED the real galaxies of step `real`, THREADS the cores it takes,
+# WEIGHTS the lambdas of the sweep. A step that was stopped goes on where it was. Steps need
+# `simulate`; `left-out` takes Contrastive's run from `main`. Two steps may run at once, with
+# THREADS=1 each.
 set -euo pipefail
 out=${OUT:-runs-local/science}
 shared=${SHARED:-../shared/galaxies}
@@ -21,12 +22,12 @@ mkdir -p "$out"
 
 run() { echo "+ $*" >&2; "$@"; }
 
-# reproduce NAME FOLDER: run the protocol of a file into a folder, going on with what is there.
+# reproduce NAME FOLDER [--final]: run a protocol into a folder, going on with what is there.
 reproduce() {
   local resume=()
   [ ! -e "$out/$2/protocol.json" ] || resume=(--resume)
   run hoag reproduce "$sim" --roles "$sim/science.toml" --protocol "$here/$1.toml" \
-    --out "$out/$2" --device cpu ${resume[@]+"${resume[@]}"}
+    --out "$out/$2" --device cpu ${resume[@]+"${resume[@]}"} "${@:3}"
 }
 
 simulate() {
@@ -98,6 +99,8 @@ real() {
 verdicts() {
   run python $here/verdicts.py "$out/main" --second "$out/second" --json results/science/verdicts.json
 }
+# The test half, opened once: after the verdicts, and not by a run of all steps.
+final() { reproduce main main --final; }
 page() {
   run python $here/write_results.py "$out"
   cp results/science/fig1.png docs/pictures/fig1.png # the site cannot show what lies outside docs/
@@ -105,6 +108,6 @@ page() {
 
 all=(simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page)
 for step in "${@:-${all[@]}}"; do
-  [[ " ${all[*]} " == *" $step "* ]] || { echo "no step '$step'; there are ${all[*]}" >&2; exit 2; }
+  [[ " ${all[*]} final " == *" $step "* ]] || { echo "no step '$step'; there are ${all[*]}" >&2; exit 2; }
   $step
 done
