@@ -3,12 +3,12 @@
 #
 #     runs/science.sh [STEP...]
 #
-# STEP: simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real
+# STEP: simulate learnable difficulty main ceiling second sweep mix left-out share-10 share-1 real
 # verdicts page; without one all of them, in that order. And final, the test half of the rings, for
 # the very end. Run it in the root of the repository. OUT is where everything goes
 # (runs-local/science, some GB), SHARED the real galaxies of step `real`, THREADS the cores it takes,
 # WEIGHTS the lambdas of the sweep. A step that was stopped goes on where it was. Steps need
-# `simulate`; `left-out` takes Contrastive's run from `main`. Two steps may run at once, with
+# `simulate`; `left-out` and `mix` take runs from `main`. Two steps may run at once, with
 # THREADS=1 each.
 set -euo pipefail
 out=${OUT:-runs-local/science}
@@ -43,12 +43,19 @@ second() { reproduce second second; }
 share-10() { reproduce share-10 share-10; }
 share-1() { reproduce share-1 share-1; }
 
+# taken FOLDER ARM: the run of an arm from `main`, which is the very one that would be made again.
+taken() {
+  [ -e "$out/$1/runs/$2" ] || { mkdir -p "$out/$1/runs" && cp -r "$out/main/runs/$2" "$out/$1/runs/"; }
+}
+
+mix() {
+  taken mix pretrained
+  taken mix contrastive
+  reproduce mix mix
+}
+
 left-out() {
-  # Contrastive learns from no votes, so that of `main` is the very run that would be made again.
-  [ -e "$out/left-out/runs/contrastive" ] || {
-    mkdir -p "$out/left-out/runs"
-    cp -r "$out/main/runs/contrastive" "$out/left-out/runs/"
-  }
+  taken left-out contrastive # it learns from no votes
   reproduce left-out left-out
 }
 
@@ -106,7 +113,7 @@ page() {
   cp results/science/fig1.png docs/pictures/fig1.png # the site cannot show what lies outside docs/
 }
 
-all=(simulate learnable difficulty main ceiling second sweep left-out share-10 share-1 real verdicts page)
+all=(simulate learnable difficulty main ceiling second sweep mix left-out share-10 share-1 real verdicts page)
 for step in "${@:-${all[@]}}"; do
   [[ " ${all[*]} final " == *" $step "* ]] || { echo "no step '$step'; there are ${all[*]}" >&2; exit 2; }
   $step

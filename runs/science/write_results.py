@@ -174,7 +174,7 @@ def figures(found: dict[str, Any]) -> dict[str, Any]:
         drawn["fig2"] = science_figures.losses({k: rows for k, rows in panels.items() if rows})
     if found["sweep"]:
         drawn["sweep"] = science_figures.sweep(found["sweep"]["cells"], found["sweep"]["reference"])
-    for name in ("left-out", "real"):
+    for name in ("mix", "left-out", "real"):
         if found[name]:
             panels = {task["name"]: task["curve"] for task in found[name]["tasks"]}
             drawn[name] = science_figures.tasks(panels)
