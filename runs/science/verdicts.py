@@ -9,12 +9,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from claims import AS_GOOD, NOT_WORSE, Evidence, judge
+from claims import AS_GOOD, DIRECT, NOT_WORSE, Evidence, judge
 from outcomes import encoder_of, losses_of, read_predictions, read_results, task_of
 
+from hoag.curves import Curve
 from hoag.files import write_json
 from hoag.provenance import full_stamp
-from hoag.scores import LEVEL, REPLICATES
+from hoag.scores import LEVEL, REPLICATES, score
 
 
 def verdicts(main: Path, second: Path | None = None, task: str | None = None) -> dict[str, Any]:
@@ -39,8 +40,20 @@ def verdicts(main: Path, second: Path | None = None, task: str | None = None) ->
         "resamplings": REPLICATES,
         "margins": {"not worse": NOT_WORSE, "as good": AS_GOOD},
         "notes": notes([results, *([others] if second is not None else [])]),
+        "direct": direct_trials(evidence.curve),
         "claims": judge(evidence),
     }
+
+
+def direct_trials(curve: Curve) -> dict[str, list[float]]:
+    """Accuracy of every trial of Direct, by number of labels: how much its trainings differ."""
+    found: dict[str, list[float]] = {}
+    for run in curve.predictions:
+        if run.arm == DIRECT:
+            for trial, chances in zip(run.trials, run.probabilities, strict=True):
+                accuracy = score(trial, chances, curve.labels)["accuracy"]
+                found.setdefault(str(trial.size), []).append(accuracy)
+    return found
 
 
 def _input(folder: Path, results: dict[str, Any]) -> dict[str, Any]:
