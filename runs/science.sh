@@ -110,7 +110,7 @@ verdicts() {
 final() { reproduce main main --final; }
 page() {
   run python $here/write_results.py "$out"
-  cp results/science/fig1.png docs/pictures/fig1.png # the site cannot show what lies outside docs/
+  cp results/science/fig1.png docs/fig1.png # the site cannot show what lies outside docs/
 }
 
 all=(simulate learnable difficulty main ceiling second sweep mix left-out share-10 share-1 real verdicts page)

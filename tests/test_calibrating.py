@@ -67,10 +67,10 @@ def test_some_galaxies_of_a_folder_with_roles_are_judged_as_part_of_all(run, sim
     model = hoag.load(run, device="cpu")
     galaxies = open_held_out(simulated, model.schema)
     assert len(galaxies) == 240
-    results = calibrate(model, galaxies, where="survey == 'sdss'", store=False)
-    assert {group["name"] for group in results["groups"] if group["by"] == "survey"} == {"sdss"}
+    results = calibrate(model, galaxies, where="survey == 'decals'", store=False)
+    assert {group["name"] for group in results["groups"] if group["by"] == "survey"} == {"decals"}
     whole = hoag.open(simulated / "pretraining.parquet")
-    of_all = calibrate(model, whole, where="survey == 'sdss'", store=False)
+    of_all = calibrate(model, whole, where="survey == 'decals'", store=False)
     assert of_all["data"]["trained_on_their_train_split"] is True
     assert of_all["data"]["judged"] < len(whole.split("test"))
 

@@ -82,7 +82,7 @@ def test_the_page_in_the_repository_is_what_its_json_files_say(science):
     assert (ROOT / "results" / "README.md").read_text() == written, (
         "write it again: python runs/science/write_results.py"
     )
-    places = ("results/science/fig1.png", "docs/pictures/fig1.png")
+    places = ("results/science/fig1.png", "docs/fig1.png")
     assert len({(ROOT / place).read_bytes() for place in places}) == 1
 
 
