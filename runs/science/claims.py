@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from comparing import Difference, Row, compared, crossing, rank_correlation
+from tables import point
 
 from hoag.curves import Curve, combine
 
@@ -129,16 +130,12 @@ def less(first: str, second: str, size: int) -> Difference:
     return Difference(f"{first} less {second}", size, {(first, size): 1.0, (second, size): -1.0})
 
 
-def points(number: float) -> str:
-    return f"{100 * number:+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
 def told(row: Row) -> str:
     """A difference in words: "hybrid less pretrained at 50 labels: +1.0 (+0.2 to +1.8) points"."""
     size = f" at {row['size']:,} labels" if row["size"] else ""
     return (
-        f"{row['what']}{size}: {points(row['difference'])} "
-        f"({points(row['low'])} to {points(row['high'])}) points"
+        f"{row['what']}{size}: {point(row['difference'])} "
+        f"({point(row['low'])} to {point(row['high'])}) points"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from hoag.curves import Curve
 from hoag.errors import HoagError
 from hoag.files import read_json
+from hoag.results import loss_points
 from hoag.saved_curves import read_curve
 
 
@@ -56,15 +57,4 @@ def encoder_of(results: dict[str, Any]) -> str:
 
 def losses_of(results: dict[str, Any], task: str) -> list[dict[str, Any]]:
     """Accuracy of the online probe on a task against contrastive loss, along each run."""
-    column = f"probe/{task}/accuracy"
-    return [
-        {
-            "arm": arm,
-            "galaxies_seen": int(row["galaxies_seen"]),
-            "contrastive": row["val/contrastive"],
-            "accuracy": row[column],
-        }
-        for arm, run in results["arms"].items()
-        for row in run["history"]
-        if column in row and "val/contrastive" in row
-    ]
+    return loss_points(results["arms"], task)

@@ -43,16 +43,9 @@ def label_efficiency(task: Row, told: Row, ceiling: float | None = None) -> Figu
         gains(task, right)
         left.set_title("Accuracy on held-out galaxies")
         sizes = {row["size"] for row in task["curve"]}
-        size_axis(left, _apart(sizes | {few}))
-        size_axis(right, _apart(sizes | {few, many}))
+        size_axis(left, sorted(sizes | {few}))
+        size_axis(right, sorted(sizes | {few, many}))
     return figure
-
-
-def _apart(sizes: set[int]) -> list[int]:
-    """Those sizes whose names do not run into that of the next on a logarithmic axis."""
-    ordered = sorted(sizes)
-    followed = zip(ordered, [*ordered[1:], np.inf], strict=True)
-    return [size for size, following in followed if following >= 1.9 * size]
 
 
 def _papers(ax: Axes, values: dict[tuple[str, int], float]) -> None:

@@ -118,7 +118,7 @@ def _apart(sizes: Sequence[int]) -> list[int]:
     span = np.log(sizes[-1] / sizes[0]) or 1.0
     kept = [sizes[-1]]
     for size in reversed(sizes[:-1]):
-        if np.log(kept[-1] / size) / span > 0.07:
+        if np.log(kept[-1] / size) / span > 0.1:
             kept.append(size)
     return kept[::-1]
 

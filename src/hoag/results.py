@@ -85,7 +85,7 @@ def gather(
         },
         "tasks": tasks,
         "arms": arms,
-        "fig2": _fig2(job, arms),
+        "fig2": loss_points(arms, job.tasks[0].name),
         "caveats": [
             text.replace("{galaxies_seen}", f"{job.settings.galaxies_seen:,}")
             for text in job.settings.caveats
@@ -146,9 +146,17 @@ def _task(task: Task, curve: Curve, final: Curve | None, repeats: int) -> dict[s
     }
 
 
-def _fig2(job: "Job", arms: dict[str, Any]) -> list[dict[str, Any]]:
-    """Accuracy of the online probe on the first task against contrastive loss (paper Fig. 2)."""
-    column = f"probe/{job.tasks[0].name}/accuracy"
+def loss_points(arms: dict[str, Any], task: str) -> list[dict[str, Any]]:
+    """Accuracy of the online probe on a task against contrastive loss, along each run that has one.
+
+    Parameters
+    ----------
+    arms
+        Of a results.json (paper Fig. 2).
+    task
+        Name of the task.
+    """
+    column = f"probe/{task}/accuracy"
     return [
         {
             "arm": arm,
@@ -156,9 +164,8 @@ def _fig2(job: "Job", arms: dict[str, Any]) -> list[dict[str, Any]]:
             "contrastive": row["val/contrastive"],
             "accuracy": row[column],
         }
-        for arm in ("contrastive", "hybrid")
-        if arm in arms
-        for row in arms[arm]["history"]
+        for arm, run in arms.items()
+        for row in run["history"]
         if column in row and "val/contrastive" in row
     ]
 
