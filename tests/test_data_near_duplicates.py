@@ -138,6 +138,6 @@ def test_no_kernel_holds_numbers_that_slow_the_processor():
 
     scales = (thumbnail_detail.FINE, thumbnail_detail.COARSE)
     kernels = [thumbnail_detail._blur(s, scale.grid) for scale in scales for s in scale[1:3]]
-    kernels += [thumbnail_rings._operator(THUMB // 2, 6), thumbnail_rings._blur(THUMB // 2, 3.0)]
+    kernels += [*thumbnail_rings._operators(THUMB // 2, 6), thumbnail_rings._blur(THUMB // 2, 3.0)]
     for kernel in kernels:
         assert np.abs(kernel[kernel != 0]).min() > 1e-13
