@@ -34,6 +34,7 @@ THUMB = 64  # pixels a side; 4 KiB an image
 SIMILAR = 0.65
 SMALLEST = 0.52  # share of the width; beyond it a smooth core is all that two crops have in common
 BLANK = 1.5  # standard deviation of a thumbnail below which it shows nothing to compare
+_PAIRS = 2048  # verified at once
 _BATCH = 256  # images at once: a few MB, which stay in the processor's cache
 
 Floats = npt.NDArray[np.float32]
@@ -170,13 +171,13 @@ def _verified(thumbnails: npt.NDArray[np.uint8], pairs: Rows) -> NearDuplicates:
     pairs = pairs[np.lexsort(pairs[:, [2, 0, 1]].T[::-1])]
 
     def verify(start: int) -> None:
-        part = slice(start, start + _BATCH)
+        part = slice(start, start + _PAIRS)
         inner, outer, place = pairs[part].T
         similarity[part], zoom[part] = detail_similarity(
             thumbnails[inner], thumbnails[outer], (-STEP * place).astype(np.float32)
         )
 
-    for _ in in_threads(verify, range(0, len(pairs), _BATCH)):
+    for _ in in_threads(verify, range(0, len(pairs), _PAIRS)):
         pass
     same = (similarity >= SIMILAR) & (zoom >= SMALLEST)
     pairs, similarity, zoom = pairs[same], similarity[same], zoom[same]

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Thumbnails = npt.NDArray[np.uint8]
+Steps = npt.NDArray[np.int64]
 
 
 class Scale(NamedTuple):
@@ -27,21 +29,20 @@ class Scale(NamedTuple):
 
 FINE = Scale(48, 2.0, 5.0, 5)  # finer detail is JPEG's as much as the sky's
 COARSE = Scale(24, 1.2, 2.5, 3)  # a first look, at a tenth of the cost
-# Copies reach 0.6 and more at the best of three looks, as the guess may be off by 0.04, and 0.7 at
-# the best of the first steps of fine detail; others 0.34 and 0.22 in the median (measured).
-LOOKS = (  # log zoom beside the guess, and the largest score so far from which to go on
-    (0.0, 0.36),
-    (-0.03, 0.42),
-    (0.03, 0.48),
+STEP = 0.005  # of log zoom: finer is not told apart
+# Copies reach 0.6 and more at the best of three looks, and 0.7 in fine detail; others 0.34 and 0.22
+# in the median (measured).
+LOOKS = (  # coarse: steps beside the guess, and the largest score so far from which to go on
+    (0, 0.36),
+    (-6, 0.42),
+    (6, 0.48),
+    (-12, 0.48),
+    (12, 0.48),
 )
+SIDES = 3  # fine: steps to both sides of the best look
+WORTH = 0.3  # score in fine detail from which the sides are compared
 FLOOR = 4.0  # variance (of thumbnail's units) below which detail is rounding, not sky
-LADDER = (  # steps of log zoom, and the score from which they are worth trying
-    ((-0.08, -0.04, 0.04, 0.08), 0.25),
-    ((-0.02, 0.02), 0.45),
-    ((-0.01, 0.01), 0.5),
-    ((-0.005, 0.005), 0.5),
-)
-_BATCH = 256
+_BATCH = 1024
 
 
 def detail_similarity(
@@ -68,44 +69,59 @@ def detail_similarity(
         (n,) float32, the first's share of the second's width.
     """
     scores = np.zeros(len(log_zoom), np.float32)
-    zooms = np.exp(log_zoom.astype(np.float32))
-    for guess in np.unique(log_zoom):
-        of_guess = np.flatnonzero(log_zoom == guess)
+    steps = np.rint(log_zoom / STEP).astype(np.int64)
+    for guess in np.unique(steps):
+        of_guess = np.flatnonzero(steps == guess)
         for start in range(0, len(of_guess), _BATCH):
             rows = of_guess[start : start + _BATCH]
-            a, b = first[rows].astype(np.float32), second[rows].astype(np.float32)
-            for zoom, enough in LOOKS:
-                look = _correlation(a, b, float(guess) + zoom, COARSE)
-                scores[rows] = np.maximum(scores[rows], look)
+            a, b = first[rows], second[rows]
+            for step, enough in LOOKS:
+                score = _correlation(a, b, guess + step, COARSE)
+                better = score > scores[rows]
+                scores[rows[better]], steps[rows[better]] = score[better], guess + step
                 likely = scores[rows] >= enough
                 rows, a, b = rows[likely], a[likely], b[likely]
                 if not len(rows):
                     break
             else:
-                scores[rows], zooms[rows] = _best(a, b, float(guess))
-    return scores, zooms
+                scores[rows], steps[rows] = _best(a, b, steps[rows])
+    return scores, np.exp(STEP * steps).astype(np.float32)
 
 
-def _best(a: Floats, b: Floats, guess: float) -> tuple[Floats, Floats]:
-    """Correlate at the guess; where that is promising, at zooms about it, in ever finer steps."""
-    best = _correlation(a, b, guess, FINE)
-    logs = np.full(len(a), guess)
-    for steps, enough in LADDER:
-        middle = logs.copy()
-        for value in np.unique(middle):
-            rows = np.flatnonzero((middle == value) & (best >= enough))
-            for step in steps if len(rows) else ():
-                score = _correlation(a[rows], b[rows], value + step, FINE)
-                better = rows[score > best[rows]]
-                best[better], logs[better] = score[score > best[rows]], value + step
-    return best, np.exp(logs).astype(np.float32)
+def _best(a: Thumbnails, b: Thumbnails, steps: Steps) -> tuple[Floats, Steps]:
+    """Correlate fine detail at a zoom; where that is promising, at the top of a parabola there."""
+    best, steps = _fine(a, b, steps), steps.copy()
+    worth = np.flatnonzero(best >= WORTH)
+    if not len(worth):
+        return best, steps
+    a, b, middle, score = a[worth], b[worth], steps[worth], best[worth]
+    left, right = (_fine(a, b, middle + side) for side in (-SIDES, SIDES))
+    bend = np.maximum(2 * score - left - right, 1e-6)
+    top = middle + np.rint((SIDES * (right - left) / (2 * bend)).clip(-9, 9)).astype(np.int64)
+    found = np.stack([score, left, right, _fine(a, b, top)])
+    place = found.argmax(0)
+    best[worth] = found.max(0)
+    steps[worth] = np.stack([middle, middle - SIDES, middle + SIDES, top])[
+        place, np.arange(len(worth))
+    ]
+    return best, steps
 
 
-def _correlation(a: Floats, b: Floats, log_zoom: float, scale: Scale) -> Floats:
+def _fine(a: Thumbnails, b: Thumbnails, steps: Steps) -> Floats:
+    """Correlate the fine detail of pairs, each at its own zoom."""
+    score = np.empty(len(a), np.float32)
+    for step in np.unique(steps):
+        rows = np.flatnonzero(steps == step)
+        score[rows] = _correlation(a[rows], b[rows], step, FINE)
+    return score
+
+
+def _correlation(a: Thumbnails, b: Thumbnails, steps: int, scale: Scale) -> Floats:
     """Largest correlation, over shifts, of the details of what both show; (n,) float32."""
     from scipy.fft import irfft2, rfft2
 
-    size, zoom = a.shape[1], float(np.exp(log_zoom))
+    size, log_zoom = a.shape[1], STEP * int(steps)
+    zoom = float(np.exp(log_zoom))
     # All of the first and the middle of the second, or the reverse, at the coarser's resolution.
     coarser = max(zoom, 1 / zoom) if abs(log_zoom) > 0.1 else 1.0
     shares = (
@@ -116,7 +132,7 @@ def _correlation(a: Floats, b: Floats, log_zoom: float, scale: Scale) -> Floats:
         ),
     )
     left, right = (
-        _detail(x, _resampling(size, *share, scale.grid), scale)
+        _detail(x.astype(np.float32), _resampling(size, *share, scale.grid), scale)
         for x, share in zip((a, b), shares, strict=True)
     )
     product = rfft2(left) * rfft2(right).conj()
