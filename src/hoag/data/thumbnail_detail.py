@@ -40,6 +40,7 @@ LOOKS = (  # coarse: steps beside the guess, and the largest score so far from w
     (12, 0.48),
 )
 SIDES = 3  # fine: steps to both sides of the best look
+CLIMBS = 3  # as long as the best is farther than these
 WORTH = 0.3  # score in fine detail from which the sides are compared
 FLOOR = 4.0  # variance (of thumbnail's units) below which detail is rounding, not sky
 _BATCH = 1024
@@ -89,22 +90,26 @@ def detail_similarity(
 
 
 def _best(a: Thumbnails, b: Thumbnails, steps: Steps) -> tuple[Floats, Steps]:
-    """Correlate fine detail at a zoom; where that is promising, at the top of a parabola there."""
+    """Correlate fine detail at a zoom; where that is promising, climb to the best zoom about it."""
     best, steps = _fine(a, b, steps), steps.copy()
-    worth = np.flatnonzero(best >= WORTH)
-    if not len(worth):
-        return best, steps
-    a, b, middle, score = a[worth], b[worth], steps[worth], best[worth]
+    rows = np.flatnonzero(best >= WORTH)
+    for _ in range(CLIMBS):
+        if len(rows):
+            middle = steps[rows]
+            best[rows], steps[rows] = _climbed(a[rows], b[rows], middle, best[rows])
+            rows = rows[np.abs(steps[rows] - middle) > SIDES]
+    return best, steps
+
+
+def _climbed(a: Thumbnails, b: Thumbnails, middle: Steps, score: Floats) -> tuple[Floats, Steps]:
+    """Correlate beside the middle, and at the top of the parabola through the three; the best."""
     left, right = (_fine(a, b, middle + side) for side in (-SIDES, SIDES))
     bend = np.maximum(2 * score - left - right, 1e-6)
-    top = middle + np.rint((SIDES * (right - left) / (2 * bend)).clip(-9, 9)).astype(np.int64)
-    found = np.stack([score, left, right, _fine(a, b, top)])
-    place = found.argmax(0)
-    best[worth] = found.max(0)
-    steps[worth] = np.stack([middle, middle - SIDES, middle + SIDES, top])[
-        place, np.arange(len(worth))
-    ]
-    return best, steps
+    top = np.rint(SIDES * (right - left) / (2 * bend)).clip(-3 * SIDES, 3 * SIDES).astype(np.int64)
+    scores = np.stack([score, left, right, _fine(a, b, middle + top)])
+    steps = middle + np.stack([0 * top, 0 * top - SIDES, 0 * top + SIDES, top])
+    best, row = scores.argmax(0), np.arange(len(middle))
+    return scores[best, row], steps[best, row]
 
 
 def _fine(a: Thumbnails, b: Thumbnails, steps: Steps) -> Floats:
