@@ -140,6 +140,20 @@ def test_other_images_are_resized_once(built):
     assert rows["J00200"]["bytes"] == encode_jpeg(source, 95)
 
 
+def test_many_images_are_resized_by_torch(tmp_path, monkeypatch):
+    from hoag.data import resizing
+    from hoag.images import decode
+
+    make_folder(tmp_path / "cutouts", range(3))
+    monkeypatch.setattr(resizing, "MANY", 3)
+    folder = build(tmp_path / "set", unlabelled=[tmp_path / "cutouts"], size=48, workers=1)
+    rows = whole_table(folder, "unlabelled").to_pylist()
+    assert len(rows) == 3
+    for row in rows:
+        path = tmp_path / "cutouts" / "images" / f"{row['id_str']}.jpg"
+        assert row["image"]["bytes"] == encode_jpeg(decode(path, 48), 95)
+
+
 def test_what_is_tested_is_in_no_pretraining_table(built):
     roles = read_roles(built)
     task = roles.task("rings")

@@ -129,6 +129,7 @@ def test_a_build_resizes_as_decoding_does_within_a_level():
     data = encode_jpeg(picture(424, 424))
     ours, as_is = decode_square(data, 128)
     assert not as_is and np.abs(ours.astype(int) - decode(data, 128)).max() <= 1
+    assert np.array_equal(decode_square(data, 128, many=True)[0], decode(data, 128))
     for size, plain in ((424, True), (212, False)):
         assert decode_square(data, size)[1] == plain
     assert not decode_square(encoded(Image.fromarray(picture()[..., 0]), "JPEG"), 96)[1]

@@ -6,6 +6,7 @@ Each source becomes a folder: ``rows.arrow`` (its usable rows, mapped by the lat
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class ReadSource:
 
     def file(self, row: int, name: str) -> Path:
         """Path of an image file that a row of the source names."""
-        table = int(np.searchsorted(self.record["starts"], row, side="right")) - 1
+        table = bisect_right(self.record["starts"], row) - 1
         return Path(self.record["bases"][table]) / name
 
 
