@@ -93,9 +93,12 @@ class Bench:
         return PYTHON.exists() and not self.tiny
 
     def use_threads(self, count: int) -> None:
-        """Let torch work with so many threads."""
+        """Let torch work with so many threads, and memory be kept, as hoag's own commands do."""
         import torch
 
+        from hoag.memory import keep_freed_memory
+
+        keep_freed_memory()
         torch.set_num_threads(1 if self.tiny else count)
 
     def size(self, full: int, tiny: int) -> int:

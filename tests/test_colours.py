@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms import functional as torchvision
 
-from hoag.colours import colour_matrix, coloured, gaussian_blur
+from hoag import blurring
+from hoag.blurring import Blur, gaussian_blur
+from hoag.colours import colour_matrix, coloured
 
 YIQ = torch.tensor(
     [[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]]
@@ -21,7 +23,7 @@ def images() -> Tensor:
 def change(pictures: Tensor, **wanted: float) -> Tensor:
     whole = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "turns": 0.0} | wanted
     settings = {name: torch.full((len(pictures),), value) for name, value in whole.items()}
-    return coloured(pictures, *colour_matrix(pictures.mean((2, 3)), **settings))
+    return coloured(pictures, *colour_matrix(**settings))
 
 
 def test_no_change_is_no_change():
@@ -79,3 +81,31 @@ def test_blur_is_each_images_own_and_torchvisions():
     for row in range(4):
         theirs = torchvision.gaussian_blur(images()[row], [9, 9], [float(sigma[row])])
         torch.testing.assert_close(ours[row], theirs, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "height,width,radius", [(70, 33, 6), (32, 64, 20), (9, 100, 8), (65, 65, 40)]
+)
+def test_blocks_of_lines_blur_as_whole_lines(monkeypatch, height, width, radius):
+    """Whatever a block's kernel reaches, beyond its neighbours or reflected at an end."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(3, 3, height, width, generator=generator)
+    sigma, rows = torch.tensor([0.4, radius / 3]), torch.tensor([0, 2])
+    blocks, whole = images.clone(), images.clone()
+    blurring._shifts.cache_clear()
+    Blur(rows, sigma, radius, height, width)(blocks)
+    monkeypatch.setattr(blurring, "_BLOCK", 1000)
+    blurring._shifts.cache_clear()
+    Blur(rows, sigma, radius, height, width)(whole)
+    blurring._shifts.cache_clear()
+    torch.testing.assert_close(blocks, whole, atol=1e-6, rtol=0)
+    assert torch.equal(blocks[1], images[1]) and not torch.equal(blocks[0], images[0])
+
+
+def test_a_part_of_a_batch_is_blurred_as_in_the_batch():
+    batch = images()
+    whole, part = batch.clone(), batch[2:].clone()
+    blur = Blur(torch.tensor([1, 3]), torch.tensor([0.7, 1.7]), 4, *batch.shape[2:])
+    blur(whole)
+    blur(part, 2)
+    assert torch.equal(part, whole[2:])

@@ -377,6 +377,22 @@ def test_noise_happens_at_its_probability_with_its_sigma():
     assert abs(neighbours) < 0.3
 
 
+def test_noise_is_normal_and_no_view_repeats_anothers():
+    images = torch.full((60, 3, 40, 40), 128, dtype=torch.uint8)
+    settings = replace(NOTHING, noise_probability=1.0, noise_sigma=0.05)
+    noise = ((make(settings, images) - 128 / 255) / 0.05).flatten(1)
+    for row in noise:
+        assert stats.kstest(row.double().numpy(), "norm").pvalue > 1e-5
+    assert noise.std(1).sub(1).abs().max() < 0.06
+    between = torch.corrcoef(noise)[~torch.eye(60, dtype=torch.bool)]
+    assert between.abs().max() < 5.5 / noise.shape[1] ** 0.5
+    pixels = noise.view(-1, 3, 40, 40)
+    for shift in ((0, 1), (1, 0)):
+        moved = pixels.roll(shift, (2, 3))
+        assert abs((moved * pixels).mean()) < 0.02
+    assert abs((pixels[:, 0] * pixels[:, 1]).mean()) < 0.02
+
+
 # --- the evaluation view -------------------------------------------------------------------------
 
 

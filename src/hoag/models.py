@@ -16,6 +16,7 @@ from hoag.devices import choose_device, lay_out, worker_count
 from hoag.embedding import make_table
 from hoag.errors import HoagError
 from hoag.galaxies import Galaxies
+from hoag.memory import keep_freed_memory
 from hoag.objectives import Objective
 from hoag.provenance import stamp
 from hoag.recipe import Recipe
@@ -193,6 +194,8 @@ class Model:
     def _images(self, galaxies: Galaxies, doing: str, quiet: bool) -> Iterator[Tensor]:
         if len(galaxies) == 0:
             raise HoagError("there are no galaxies to work on")
+        if self.device.type == "cpu":
+            keep_freed_memory()
         settings = self.recipe.images
         size = FEW if self.device.type == "cpu" else BATCH
         total = -(-len(galaxies) // size)

@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hoag.colours import blur_some, colour_matrix, coloured
+from hoag.blurring import Blur
+from hoag.colours import colour_matrix, coloured
 from hoag.errors import HoagError
 from hoag.options import option
-from hoag.randomness import PIXEL_NOISE, normal, uniform
+from hoag.pixel_noise import Noise
+from hoag.randomness import uniform
 
 _TRIES = 10  # torchvision's, before it falls back to a central crop
 _DRAWS = (
@@ -27,9 +29,9 @@ _DRAWS = (
 )  # fmt: skip
 # Most input pixels an output pixel may span: beyond, a bilinear warp would skip pixels.
 _COARSEST = 1.5
-# Pixels of the views that are made at once on a CPU: they and what they are made of stay in its
-# caches, and memory is used again rather than asked for, which is twice as fast.
-_AT_ONCE = 2**19
+# Pixels of the views that are made at once on a CPU: few enough for its caches and for memory to be
+# used again, which is twice as fast as to ask for it, and many enough for few calls.
+_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -121,17 +123,18 @@ class Views:
             numbers = uniform(seed, step, keys, columns, stream, images.device)
             draws = dict(zip(_DRAWS, numbers[:, : len(_DRAWS)].unbind(1), strict=True))
             geometry = self._geometry(draws, numbers[:, len(_DRAWS) :], *self._frame(images))
-            factors = self._factors(draws)
+            colours = self._colours(draws)
+            blur, noise = self._blur(draws), self._noise(draws, seed, step, keys, stream)
             for part in _parts(images, self.size):
                 out = views[part]
-                warped = self._warped(images[part], *(each[..., part] for each in geometry))
-                if factors:
-                    chosen = {name: values[part] for name, values in factors.items()}
-                    coloured(warped, *colour_matrix(warped.mean((2, 3)), **chosen), out=out)
+                warped = self._warped(images[part], *(each[part] for each in geometry))
+                if colours:
+                    coloured(warped, *(each[part] for each in colours), out=out)
                 else:
-                    out.copy_(warped)
-                self._blur(out, draws["blur"][part], draws["blur_sigma"][part])
-                self._add_noise(out, draws["noise"][part], keys[part], (seed, step, stream))
+                    torch.div(warped, 255, out=out)
+                for change in (blur, noise):
+                    if change:
+                        change(out, part.start)
                 out.clamp_(0.0, 1.0)
         return views
 
@@ -149,8 +152,9 @@ class Views:
     ) -> tuple[Tensor, ...]:
         """Give whether each view is flipped across and down, (batch,), and its map to the frame.
 
-        The map, (3, batch) for x and for y, takes (x, y, 1) in the view, where [-1, 1] is its side,
-        to [-1, 1] in the frame. There is none where only a flip and a resize are asked for.
+        The map is a column and a row of complex numbers, (batch, size) each: the sum of two is the
+        place, x + iy, that a pixel is taken from, where [-1, 1] is the frame's side. There is none
+        where only a flip and a resize are asked for.
         """
         chosen = self.settings
         across = draws["flip_horizontal"] < chosen.flip_horizontal
@@ -166,39 +170,31 @@ class Views:
         half_y = crop_height / 2 * torch.where(down, -1.0, 1.0)
         along_x = torch.stack([cos * half_x, -sin * half_y, cos * x - sin * y]) * (2 / width)
         along_y = torch.stack([sin * half_x, cos * half_y, sin * x + cos * y]) * (2 / height)
-        return across, down, along_x, along_y
+        # F.affine_grid is a matrix product, in which TF32 would round coordinates to 11 bits.
+        axis = (torch.arange(self.size, device=x.device) + 0.5) * (2 / self.size) - 1
+        by_x, by_y, start = torch.complex(along_x, along_y)[..., None]
+        return across, down, start + by_y * axis, by_x * axis
 
-    def _warped(self, images: Tensor, across: Tensor, down: Tensor, *along: Tensor) -> Tensor:
-        if not along:
-            views = _resized(images, self.size)
+    def _warped(self, images: Tensor, across: Tensor, down: Tensor, *map_: Tensor) -> Tensor:
+        """Cut and turn; 0 to 255 still, so that the division is one with what follows."""
+        if not map_:
+            views = _antialiased(_floats(images), self.size, self.size)
             views = torch.where(across[:, None, None, None], views.flip(3), views)
             return torch.where(down[:, None, None, None], views.flip(2), views)
-        frames = images.float().div_(255)
-        if frames.shape[2:] != self._frame(images):
-            frames = _antialiased(frames, *self._frame(images))
+        column, row = map_
         return F.grid_sample(
-            frames,
-            self._grid(*along),
+            _antialiased(images.float(), *self._frame(images)),
+            torch.view_as_real(column[:, :, None] + row[:, None]),
             mode="bilinear",
             padding_mode="zeros" if self.settings.fill == "zeros" else "reflection",
             align_corners=False,
         )
 
-    def _grid(self, along_x: Tensor, along_y: Tensor) -> Tensor:
-        # F.affine_grid is a matrix product, in which TF32 would round coordinates to 11 bits.
-        axis = (torch.arange(self.size, device=along_x.device) + 0.5) * (2 / self.size) - 1
-        grid = along_x.new_empty((along_x.shape[1], self.size, self.size, 2))
-        for part, (by_x, by_y, start) in enumerate((along_x, along_y)):
-            rows = torch.addcmul(start[:, None], by_y[:, None], axis)
-            columns = by_x[:, None] * axis
-            torch.add(rows[:, :, None], columns[:, None, :], out=grid[..., part])
-        return grid
-
-    def _factors(self, draws: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Give what `colour_matrix` takes beside the mean, (batch,) each; {} to leave colours."""
+    def _colours(self, draws: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """Give what `coloured` takes, which also brings 255 to 1; () to leave colours."""
         chosen = self.settings
         if chosen.jitter_probability == 0 and chosen.grey_probability == 0:
-            return {}
+            return ()
         jitter = draws["jitter"] < chosen.jitter_probability
         factors = {}
         for name in ("brightness", "contrast", "saturation"):
@@ -208,39 +204,35 @@ class Views:
         factors["turns"] = torch.where(jitter, (2.0 * draws["hue"] - 1.0) * chosen.hue, 0.0)
         grey = draws["grey"] < chosen.grey_probability
         factors["saturation"] = torch.where(grey, 0.0, factors["saturation"])
-        return factors
+        return tuple(each / 255 for each in colour_matrix(**factors))
 
-    def _blur(self, views: Tensor, draw: Tensor, sigma: Tensor) -> None:
-        """Blur some of the views in place."""
+    def _blur(self, draws: dict[str, Tensor]) -> Blur | None:
+        """Give the blur of some of the views."""
         if self.settings.blur_probability == 0:
-            return
-        rows = (draw < self.settings.blur_probability).nonzero()[:, 0]
-        if len(rows):
-            low, high = self.settings.blur_sigma
-            sigma = low + (high - low) * sigma[rows]
-            radius = min(math.ceil(3 * high), self.size - 1)
-            blur_some(views, rows, sigma, radius)
+            return None
+        rows = (draws["blur"] < self.settings.blur_probability).nonzero()[:, 0]
+        low, high = self.settings.blur_sigma
+        sigma = low + (high - low) * draws["blur_sigma"][rows]
+        radius = min(math.ceil(3 * high), self.size - 1)
+        return Blur(rows, sigma, radius, self.size, self.size)
 
-    def _add_noise(
-        self, views: Tensor, draw: Tensor, keys: Tensor, where: tuple[int, int, int]
-    ) -> None:
-        """Add noise to some of the views in place."""
+    def _noise(
+        self, draws: dict[str, Tensor], seed: int, step: int, keys: Tensor, stream: int
+    ) -> Noise | None:
+        """Give the noise of some of the views."""
         if self.settings.noise_probability == 0 or self.settings.noise_sigma == 0:
-            return
-        rows = (draw < self.settings.noise_probability).nonzero()[:, 0]
-        if len(rows):
-            seed, step, stream = where
-            chosen = keys.to(views.device)[rows]
-            noise = normal(seed, step, chosen, views[0].numel(), stream + PIXEL_NOISE)
-            noise = noise.view(-1, *views.shape[1:])
-            views.index_add_(0, rows, noise, alpha=self.settings.noise_sigma)
+            return None
+        rows = (draws["noise"] < self.settings.noise_probability).nonzero()[:, 0]
+        chosen = keys.to(rows.device)[rows]
+        return Noise(rows, self.settings.noise_sigma, seed, step, chosen, stream)
 
 
 def _parts(images: Tensor, size: int) -> list[slice]:
-    """Cut a batch in parts; on a CPU, whose caches should hold a part, several."""
+    """Cut a batch in even parts; on a CPU, whose caches should hold a part, several."""
     count = len(images)
-    at_once = max(1, _AT_ONCE // (3 * size**2)) if images.device.type == "cpu" else max(1, count)
-    return [slice(start, start + at_once) for start in range(0, count, at_once)]
+    parts = -(-count * 3 * size**2 // _AT_ONCE) if images.device.type == "cpu" else 1
+    at_once = -(-count // max(1, min(parts, count)))
+    return [slice(start, start + at_once) for start in range(0, count, max(1, at_once))]
 
 
 def crop_sizes(
@@ -310,13 +302,16 @@ def _check_images(images: Tensor) -> None:
 
 
 def _resized(images: Tensor, size: int) -> Tensor:
-    views = images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-    if images.shape[2:] == (size, size):
-        return views
-    return _antialiased(views, size, size).clamp_(0.0, 1.0)
+    return _antialiased(_floats(images), size, size).div_(255).clamp_(0.0, 1.0)
+
+
+def _floats(images: Tensor) -> Tensor:
+    return images.to(torch.float32, memory_format=torch.contiguous_format)
 
 
 def _antialiased(images: Tensor, height: int, width: int) -> Tensor:
+    if images.shape[2:] == (height, width):
+        return images
     if images.device.type == "mps":  # has no antialiased kernel; the CPU's result is the same
         return _antialiased(images.cpu(), height, width).to(images.device)
     return F.interpolate(
