@@ -92,8 +92,8 @@ class Blur:
             by_row, by_column = self.of_row[start + row]
             for weights, pixels, out in zip(by_row, from_row, to_row, strict=True):
                 torch.mm(pixels[row], weights, out=out)
-            for weights, pixels, out in zip(by_column, from_column, to_column, strict=True):
-                torch.bmm(weights.expand(channels, -1, -1), pixels, out=out[row])
+            for weights, halfway, blurred in zip(by_column, from_column, to_column, strict=True):
+                torch.bmm(weights.expand(channels, -1, -1), halfway, out=blurred[row])
 
 
 def _matrices(kernels: Tensor, length: int) -> list[tuple[slice, slice, Tensor]]:

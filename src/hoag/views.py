@@ -129,7 +129,7 @@ class Views:
                 out = views[part]
                 warped = self._warped(images[part], *(each[part] for each in geometry))
                 if colours:
-                    coloured(warped, *(each[part] for each in colours), out=out)
+                    coloured(warped, colours[0][part], colours[1][part], out)
                 else:
                     torch.div(warped, 255, out=out)
                 for change in (blur, noise):
@@ -190,11 +190,11 @@ class Views:
             align_corners=False,
         )
 
-    def _colours(self, draws: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        """Give what `coloured` takes, which also brings 255 to 1; () to leave colours."""
+    def _colours(self, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Give what `coloured` takes, which also brings 255 to 1; None to leave colours."""
         chosen = self.settings
         if chosen.jitter_probability == 0 and chosen.grey_probability == 0:
-            return ()
+            return None
         jitter = draws["jitter"] < chosen.jitter_probability
         factors = {}
         for name in ("brightness", "contrast", "saturation"):
@@ -204,7 +204,8 @@ class Views:
         factors["turns"] = torch.where(jitter, (2.0 * draws["hue"] - 1.0) * chosen.hue, 0.0)
         grey = draws["grey"] < chosen.grey_probability
         factors["saturation"] = torch.where(grey, 0.0, factors["saturation"])
-        return tuple(each / 255 for each in colour_matrix(**factors))
+        matrix, share = colour_matrix(**factors)
+        return matrix / 255, share / 255
 
     def _blur(self, draws: dict[str, Tensor]) -> Blur | None:
         """Give the blur of some of the views."""
