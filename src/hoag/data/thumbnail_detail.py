@@ -41,7 +41,7 @@ LOOKS = (  # coarse: steps beside the guess, and the largest score so far from w
 )
 SIDES = 3  # fine: steps to both sides of the best look
 CLIMBS = 3  # as long as the best is farther than these
-WORTH = 0.3  # score in fine detail from which the sides are compared
+WORTH = 0.5  # score in fine detail from which the sides are compared
 FLOOR = 4.0  # variance (of thumbnail's units) below which detail is rounding, not sky
 _BATCH = 1024
 
