@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import hoag
-from hoag import opening_vectors
+from hoag import half_products, opening_vectors
 from hoag.catalogue import read_table, write_table
 from hoag.cli_search import search as verb
 from hoag.embedding import make_table, read_embeddings, write_embeddings
@@ -234,3 +234,26 @@ def test_vectors_that_are_not_finite_or_come_twice(tmp_path):
     write_table(pa.table({"id_str": ids, "representation": numbers}), tmp_path / "n.parquet")
     with pytest.raises(HoagError, match="row 2 .id 'b'., entry 1 is nan"):
         hoag.search(tmp_path / "n.parquet", "a")
+
+
+@pytest.mark.parametrize("dim", [1, 31, 512, 1280])
+@pytest.mark.parametrize("sums_halves", [False, True])
+def test_products_of_halves_are_off_by_no_more_than_is_said(dim, sums_halves, monkeypatch):
+    if sums_halves and not half_products._sums_halves():
+        pytest.skip("this processor adds no numbers in half precision")
+    monkeypatch.setattr(half_products, "_sums_halves", lambda: sums_halves)
+    random = np.random.default_rng(dim)
+    query = random.standard_normal(dim).astype(np.float32)
+    query /= np.linalg.norm(query)
+    # Anything; nearly the query, whose sums only grow; and one whose sum grows and then falls.
+    turned = np.where(np.arange(dim) < dim / 2, 1, -1) * query
+    rows = np.concatenate([
+        random.standard_normal((200, dim)),
+        query + 0.01 * random.standard_normal((200, dim)),
+        [turned * 30, query * 100, np.abs(query)],
+    ]).astype(np.float16)  # fmt: skip
+    found = half_products.half_products(rows, query)
+    exact = rows.astype(np.float64) @ query.astype(np.float64)
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
+    assert found.dtype == np.float32 and found.shape == (len(rows),)
+    assert (np.abs(found - exact) <= half_products.off_by(dim) * lengths).all()

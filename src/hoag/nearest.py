@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hoag.console import say
 from hoag.errors import HoagError
+from hoag.half_products import half_products, off_by
 from hoag.half_vectors import BLOCK, Floats, Ints, Vectors
 
 MANY = 20_000_000
@@ -24,8 +25,7 @@ MANY = 20_000_000
 
 _COSINES = 1 << 18  # kept at once before the best of them are taken
 _SCREENED = 1 << 14  # rows of the half-precision pass that are multiplied at once
-_HALF_ERROR = 1.1 * 2.0**-10
-_ALIKE = 5000  # more candidates than this are not worth a second look
+_ALIKE = 0.02  # share of all: more candidates are not worth a second look
 _QUERIES, _DEPTH = 100, 50  # an index is judged on so many queries, by their nearest so many
 
 
@@ -101,26 +101,24 @@ def _screened(
 ) -> Nearest | None:
     """The nearest of one query: all in half precision at the pace of memory, then the best exactly.
 
-    Rounding the query and a product to 11 bits changes a cosine by less than `_HALF_ERROR`, so
-    none of the nearest is missed. None where too many are too alike to be told apart so.
+    None where too many are too alike to be told apart so, within twice what a cosine may be off by.
     """
     import torch
 
-    query = torch.from_numpy(wanted).half()
     cosines = np.empty(len(vectors), np.float32)
 
     def multiply(start: int, stop: int) -> None:
         for first in range(start, stop, _SCREENED):
             last = min(first + _SCREENED, stop)
-            products = torch.mv(vectors.halves(first, last), query).float().numpy()
+            products = half_products(vectors.rows[first:last], wanted)
             np.multiply(products, vectors.inverse_norms[first:last], out=cosines[first:last])
 
     vectors.in_stretches(multiply)
     if allowed is not None:
         cosines[~allowed] = -np.inf
     edge = float(torch.topk(torch.from_numpy(cosines), k).values.min()) if k else np.inf
-    near = np.flatnonzero(cosines >= edge - 2 * _HALF_ERROR)
-    if not np.isfinite(edge) or len(near) > _ALIKE + 2 * k:
+    near = np.flatnonzero(cosines >= edge - 2 * off_by(vectors.dim))
+    if not np.isfinite(edge) or len(near) > _ALIKE * len(vectors) + 2 * k:
         return None
     exact = (vectors.take(near) @ wanted) * vectors.inverse_norms[near]
     order = np.argsort(-exact, kind="stable")[:k]
@@ -209,7 +207,7 @@ class ApproximateIndex:
 
         say(f"indexing {len(self.vectors):,} vectors")
         norms = self.vectors.inverse_norms
-        total = -(-len(self.vectors) // 1024)
+        total = -(-len(self.vectors) // BLOCK)
         for start, block in progress(self.vectors.blocks(), "indexing", total=total, unit="blocks"):
             rows = np.arange(start, start + len(block))
             self.index.add(rows, block.numpy() * norms[rows, None])
