@@ -15,6 +15,7 @@ from hoag.console import progress
 from hoag.devices import choose_device, lay_out, worker_count
 from hoag.embedding import make_table
 from hoag.errors import HoagError
+from hoag.folding import folded
 from hoag.galaxies import Galaxies
 from hoag.memory import keep_freed_memory
 from hoag.objectives import Objective
@@ -71,12 +72,22 @@ class Model:
         self.recipe, self.schema, self.classes = recipe, schema, classes
         self.hash = encoder_hash(objective.encoder)
         self.record: dict[str, Any] = {}
+        self._folded: tuple[Any, torch.nn.Module] = ((), self.encoder)
         self.name = f"{recipe.arm} {recipe.encoder.name}"
 
     @property
     def encoder(self) -> torch.nn.Module:
         """The network from (batch, 3, size, size) float32 in [0, 1] to (batch, dim)."""
         return self.objective.encoder
+
+    @property
+    def _network(self) -> torch.nn.Module:
+        """The encoder for use alone (`hoag.folding`), made anew if its weights were changed."""
+        tensors = (*self.encoder.parameters(), *self.encoder.buffers())
+        now = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
+        if now != self._folded[0]:
+            self._folded = now, folded(self.encoder)
+        return self._folded[1]
 
     def embed(self, galaxies: Galaxies, *, symmetries: int = 1, quiet: bool = False) -> "pa.Table":
         """Represent galaxies: a table of ``id_str`` and ``representation``, (n, dim) float32.
@@ -91,7 +102,7 @@ class Model:
         quiet
             Show no progress bar.
         """
-        represent = averaged(self.encoder, symmetries)
+        represent = averaged(self._network, symmetries)
         vectors = self._apply(galaxies, represent, "embedding", quiet)
         made = stamp(seed=self.recipe.seed, schema_hash=self.schema.hash)
         about = {
@@ -130,8 +141,8 @@ class Model:
         HoagError
             If the model has no vote head (Contrastive, Direct).
         """
-        head = self._vote_head
-        answer = averaged(lambda images: head(self.encoder(images)), symmetries)
+        head, network = self._vote_head, self._network
+        answer = averaged(lambda images: head(network(images)), symmetries)
         concentrations = self._apply(galaxies, answer, "predicting", quiet)
         if calibrated and self.temperatures is not None:
             return self.temperatures.apply(concentrations, self.schema)
@@ -147,7 +158,7 @@ class Model:
             (n, 3, size, size) float32 in [0, 1], as `hoag.views.evaluation_view` makes them. The
             model's temperatures are applied.
         """
-        represented = self.encoder(views.to(self.device))
+        represented = self._network(views.to(self.device))
         concentration = self._vote_head(represented).float().cpu().numpy()
         if self.temperatures is not None:
             concentration = self.temperatures.apply(concentration, self.schema)
@@ -175,9 +186,8 @@ class Model:
         head = getattr(self.objective, "class_head", None)
         if head is None:
             raise HoagError(f"this {self.recipe.arm} model has no classes; only direct has")
-        return self._apply(
-            galaxies, lambda x: head(self.encoder(x)).softmax(1), "classifying", quiet
-        )
+        network = self._network
+        return self._apply(galaxies, lambda x: head(network(x)).softmax(1), "classifying", quiet)
 
     @torch.inference_mode()
     def _apply(
