@@ -42,7 +42,7 @@ def test_solution_is_the_same_without_the_rotation(monkeypatch: pytest.MonkeyPat
     for n, dim in ((50, 80), (120, 20)):
         features, labels, new = galaxies(n, dim)
         rotated = fit_linear(features, labels, 2).probabilities(new)
-        monkeypatch.setattr("hoag.linear._LARGEST_ROTATION", 1)
+        monkeypatch.setattr("hoag.logistic_problem._LARGEST_ROTATION", 1)
         plain = fit_linear(features, labels, 2).probabilities(new)
         monkeypatch.undo()
         np.testing.assert_allclose(plain, rotated, atol=1e-4)
