@@ -272,3 +272,11 @@ def test_a_bad_option_for_the_recipes_is_named_when_used(text, tmp_path):
     path.write_text(text)
     with pytest.raises(HoagError, match="recipe: "):
         load_protocol(path).recipe("hybrid", 0)
+
+
+def test_trials_of_direct_go_by_sizes_that_rise(settings):
+    wanted = {"direct_sizes": (20, 40, "all"), "direct_trials": (3, 2, 1)}
+    assert dataclasses.replace(settings, **wanted).direct_trials == (3, 2, 1)
+    for sizes in ((40, 20, "all"), ("all", 20), (20, "all")):
+        with pytest.raises(HoagError, match="goes by direct_sizes, so these must rise"):
+            dataclasses.replace(settings, **(wanted | {"direct_sizes": sizes}))

@@ -51,7 +51,8 @@ class ProtocolSettings:
     direct_sizes: tuple[int | str, ...] = option((100, "all"), "numbers of labels for Direct")
     direct_trials: tuple[int, ...] = option(
         (3,),
-        "trials of Direct at each of these sizes, each with its own fold; the last goes on",
+        "trials of Direct at each of these sizes, which then rise, each with its own fold; "
+        "the last goes on",
     )
     direct_epochs: int = option(40, "passes of Direct over its labels")
     direct_steps: tuple[int, int] = option((100, 2000), "least and most steps of Direct")
@@ -84,6 +85,14 @@ class ProtocolSettings:
             raise HoagError(
                 f"direct_trials = {list(self.direct_trials)} must be numbers of trials, 0 or more, "
                 "one for each of direct_sizes or fewer"
+            )
+        ascending = sorted(self.direct_sizes, key=lambda size: (size == "all", size))
+        if len(self.direct_trials) > 1 and (
+            list(self.direct_sizes) != ascending or len(self.direct_trials) > len(ascending)
+        ):
+            raise HoagError(
+                f"direct_trials = {list(self.direct_trials)} goes by direct_sizes, so these must "
+                f"rise, 'all' the last, and be no fewer: {list(self.direct_sizes)}"
             )
 
     def recipe(self, arm: str, seed: int) -> Recipe:

@@ -183,7 +183,7 @@ def judge_direct(job: "Job", task: Task, probed: Curve) -> Curve:
         settings.subsets if halves else 1, job.seed, balance=task.balance,
         repeats=cuts(task, job), groups=groups,
     )  # fmt: skip
-    # "all" is the largest size there is, so the order of numbers is that of `wanted`.
+    # Sizes rise and "all" is the largest there is, so the order of numbers is that of `wanted`.
     numbers = sorted({trial.size for trial in trials})
     folds = {n: settings.direct_trials[: k + 1][-1] for k, n in enumerate(numbers)}
     chosen = [t for t in trials if t.repeat == 0 and t.subset == 0 and t.fold < folds[t.size]]
