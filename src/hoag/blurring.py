@@ -5,6 +5,7 @@ matrix product, though most of a matrix is zeros. On a CPU lines are cut in bloc
 most of the zeros out; on a GPU few products count for more than small ones.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -19,7 +20,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
     """Blur all images as `Blur` does some; (batch, channels, height, width), new."""
     blurred = images.contiguous().clone()
     rows = torch.arange(len(images), device=images.device)
-    Blur(rows, sigma, radius, *images.shape[2:])(blurred)
+    Blur(rows, sigma, radius, images.shape[1:])(blurred)
     return blurred
 
 
@@ -34,11 +35,12 @@ class Blur:
         (n,) pixels, above 0.
     radius
         Pixels at which the kernels are cut off and renormalised; less than height and width.
-    height, width
-        Of the images, pixels.
+    shape
+        Channels, height and width of the images.
     """
 
-    def __init__(self, rows: Tensor, sigma: Tensor, radius: int, height: int, width: int):
+    def __init__(self, rows: Tensor, sigma: Tensor, radius: int, shape: Sequence[int]):
+        channels, height, width = shape
         offsets = torch.arange(-radius, radius + 1, device=sigma.device)
         kernels = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)
         # Far out weights lose their digits before they vanish, and processors are slow with such.
@@ -50,7 +52,10 @@ class Blur:
         self.of_row: dict[int, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]] = {}
         if self.on_cpu:
             along = zip(*(weights.mT.unbind() for _, _, weights in self.across), strict=True)
-            down = zip(*(weights[:, None].unbind() for _, _, weights in self.down), strict=True)
+            repeated = (
+                weights[:, None].expand(-1, channels, -1, -1) for _, _, weights in self.down
+            )
+            down = zip(*(weights.unbind() for weights in repeated), strict=True)
             each = zip(along, down, strict=True)
             self.of_row = dict(zip(rows.tolist(), each, strict=True))
 
@@ -93,7 +98,7 @@ class Blur:
             for weights, pixels, out in zip(by_row, from_row, to_row, strict=True):
                 torch.mm(pixels[row], weights, out=out)
             for weights, halfway, blurred in zip(by_column, from_column, to_column, strict=True):
-                torch.bmm(weights.expand(channels, -1, -1), halfway, out=blurred[row])
+                torch.bmm(weights, halfway, out=blurred[row])
 
 
 def _matrices(kernels: Tensor, length: int) -> list[tuple[slice, slice, Tensor]]:

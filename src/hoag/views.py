@@ -215,7 +215,7 @@ class Views:
         low, high = self.settings.blur_sigma
         sigma = low + (high - low) * draws["blur_sigma"][rows]
         radius = min(math.ceil(3 * high), self.size - 1)
-        return Blur(rows, sigma, radius, self.size, self.size)
+        return Blur(rows, sigma, radius, (3, self.size, self.size))
 
     def _noise(
         self, draws: dict[str, Tensor], seed: int, step: int, keys: Tensor, stream: int
