@@ -7,7 +7,7 @@ Native: JPEG files made of ../shared/galaxies/native, three laid over each other
 one picture (of the simulator's galaxies where that folder is absent), half of them with votes. The
 bare rate is that of as many processes that do nothing but decode, resize and encode the files'
 bytes, by the functions that the build uses. Small: Parquet tables of images that are `--side` wide,
-each with noise of its own (or repeated: --kinds). Memory is the sum over all processes of the
+made likewise of 2,000 of the simulator's, each with noise of its own (or repeated: --kinds). Memory is the sum over all processes of the
 build, each shared page counted once, looked at ten times a second. All is deleted at the end.
 """
 
@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from measuring import Memory, processor_seconds, report
 
 NATIVE = Path(__file__).parents[2] / "shared" / "galaxies" / "native" / "images"
-BASES = 400  # galaxies that others are made of
+BASES, SMALL_BASES = 400, 2000  # galaxies that others are made of, of few a million would be alike
 SHARD = 100_000  # rows of a table of small images
 VOTES = tuple(f"smooth-or-featured-gz2_{a}" for a in ("smooth", "featured-or-disk", "artifact"))
 
@@ -59,29 +59,32 @@ def make_native(folder: Path, numbers: range, side: int, count: int) -> None:
 
     pictures = bases(side, min(BASES, count))
     for n in numbers:
-        random = np.random.default_rng(n)
-        # Three galaxies, turned and mirrored, laid over each other: no two images show one picture.
-        layers = []
-        for base in random.integers(0, len(pictures), 3):
-            layer = np.rot90(pictures[base], random.integers(4))
-            layers.append(layer[::-1] if random.integers(2) else layer)
-        pixels = np.mean(layers, axis=0).astype(np.uint8)
+        pixels = laid_over(pictures, np.random.default_rng(n))
         (folder / f"{n:07d}.jpg").write_bytes(encode_jpeg(pixels, 90))
 
 
-def make_small(path: Path, numbers: range, side: int, kinds: int) -> None:
-    """Write one table of small images: bases with noise that the number decides."""
+def laid_over(pictures: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
+    """Three galaxies, turned and mirrored, laid over each other: no two images show one picture."""
+    layers = []
+    for base in random.integers(0, len(pictures), 3):
+        layer = np.rot90(pictures[base], random.integers(4))
+        layers.append(layer[::-1] if random.integers(2) else layer)
+    return (sum(layer.astype(np.uint16) for layer in layers) // 3).astype(np.uint8)
+
+
+def make_small(path: Path, numbers: range, side: int, kinds: int, count: int) -> None:
+    """Write one table of small images: bases laid over each other, with noise of their own."""
     from hoag.images import encode_jpeg
 
-    pictures = bases(side, 50)
-    random = np.random.default_rng(numbers.start)
+    pictures = bases(side, min(SMALL_BASES, count))
     images, repeated = [], {}
     for n in numbers:
         kind = n % kinds if kinds else n
         if kind not in repeated:
-            noise = random.integers(0, 24, (side, side, 3))
-            pixels = np.minimum(pictures[kind % len(pictures)].astype(np.int64) + noise, 255)
-            repeated[kind] = encode_jpeg(pixels.astype(np.uint8), 90)
+            random = np.random.default_rng(kind)
+            noise = random.integers(0, 24, (side, side, 3), np.uint8)
+            pixels = np.minimum(laid_over(pictures, random), 231) + noise
+            repeated[kind] = encode_jpeg(pixels, 90)
         images.append(repeated[kind] if kinds else repeated.pop(kind))
     pq.write_table(_rows(numbers).append_column("image", pa.array(images)), path,
                    row_group_size=512, compression={"image": "NONE"})  # fmt: skip
@@ -108,7 +111,7 @@ def make_sources(folder: Path, count: int, options: argparse.Namespace) -> dict[
             part = range(start, min(start + step, numbers.stop))
             if options.small:
                 path = places[name] / f"{start:07d}.parquet"
-                jobs.append((make_small, path, part, options.side, options.kinds))
+                jobs.append((make_small, path, part, options.side, options.kinds, count))
             else:
                 jobs.append((make_native, places[name], part, options.side, count))
         if not options.small:
