@@ -80,6 +80,24 @@ def test_lists_are_as_long_and_pivots_as_few_at_any_size(n, short_lists):
     assert len(lists.pivots) <= LENGTH
 
 
+def test_a_picture_that_comes_thousands_of_times_costs_no_square(short_lists):
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    random = np.random.default_rng(5)
+    n, repeats = 6000, 4000
+    whole = descriptions(n, random)
+    whole[:repeats] = whole[0]
+    numbers = whole[random.permutation(n)][:, None].astype(np.float16)
+    lists = thumbnail_search._listed(thumbnail_search._with_power(numbers[:, 0]))
+    assert max(map(len, lists.members)) == thumbnail_search.LONGEST * LENGTH < repeats
+    found = alike_pictures(numbers, np.zeros(n, np.int64))
+    assert len(found.inner) <= 3 * n
+    links = coo_array((np.ones(len(found.inner)), (found.inner, found.outer)), shape=(n, n))
+    sizes = np.bincount(connected_components(links, directed=False)[1])
+    assert sizes.max() >= repeats  # every one is chained to the others
+
+
 def test_nearest_of_a_list_are_exact():
     """While one list holds all, what is found is what comparing all with all finds."""
     random = np.random.default_rng(4)

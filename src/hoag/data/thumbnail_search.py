@@ -24,6 +24,9 @@ Rows = npt.NDArray[np.int64]
 
 LISTED = 8  # pivots that a picture is listed under
 LENGTH = 512  # pictures of a list, on average; so many pivots are gone through one by one
+LONGEST = (
+    16  # times LENGTH; of a longer list as many, evenly, or a placeholder would cost its square
+)
 NEAREST = 2  # pictures kept for a crop of one zoom
 RADIUS = 22.0  # distance of descriptions beyond which pictures are not alike; copies scatter by 1
 ALIKE = 5.0  # distance within which they are, whatever else is near
@@ -116,8 +119,15 @@ def _listed(points: Floats) -> Lists:
 
     nearest = np.concatenate(list(in_threads(assign, range(0, len(points), _ASKED))))
     groups = _grouped(nearest.ravel(), count)
-    lists.members.extend(group // nearest.shape[1] for group in groups)
+    lists.members.extend(_shortened(group // nearest.shape[1]) for group in groups)
     return lists
+
+
+def _shortened(members: Rows) -> Rows:
+    longest = LONGEST * LENGTH
+    if len(members) <= longest:
+        return members
+    return members[np.linspace(0, len(members) - 1, longest).astype(np.int64)]
 
 
 def _nearest_pivots(asked: Floats, lists: Lists, count: int) -> npt.NDArray[np.int32]:
