@@ -7,8 +7,9 @@ Native: JPEG files made of ../shared/galaxies/native, three laid over each other
 one picture (of the simulator's galaxies where that folder is absent), half of them with votes. The
 bare rate is that of as many processes that do nothing but decode, resize and encode the files'
 bytes, by the functions that the build uses. Small: Parquet tables of images that are `--side` wide,
-made likewise of 2,000 of the simulator's, each with noise of its own (or repeated: --kinds). Memory is the sum over all processes of the
-build, each shared page counted once, looked at ten times a second. All is deleted at the end.
+made likewise of 2,000 of the simulator's, each with noise of its own (or repeated: --kinds). Memory
+is the sum over all processes of the build, each shared page counted once, looked at ten times a
+second. All is deleted at the end.
 """
 
 import argparse
