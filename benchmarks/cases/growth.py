@@ -30,7 +30,7 @@ def score_step(count: str) -> dict[str, Any]:
     few = features[:1000]
     labels = np.arange(1000) % 2
     classifier = fit_linear(features[:1000], labels, 2, strengths=(0.1,))
-    return _timed(int(count), lambda n: classifier.probabilities(features[:n] if n > 0 else few))
+    return _timed(int(count), lambda n: classifier.probabilities(features[:n] if n > 0 else few), 7)
 
 
 def search_step(count: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def search_step(count: str) -> dict[str, Any]:
     vectors = made_vectors(int(count), DIM)
     few = made_vectors(1000, DIM)
     query = vectors.take(np.array([17]))
-    return _timed(int(count), lambda n: nearest(vectors if n == int(count) else few, query, 200))
+    return _timed(int(count), lambda n: nearest(vectors if n == int(count) else few, query, 200), 7)
 
 
 def embed_step(count: str, folder: str, model_folder: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def embed_step(count: str, folder: str, model_folder: str) -> dict[str, Any]:
         few = np.arange(min(1000, len(galaxies)))
         model.embed(galaxies if wanted == int(count) else galaxies.take(few), quiet=True)
 
-    return _timed(int(count), work)
+    return _timed(int(count), work, 3 if int(count) < 100_000 else 1)
 
 
 def build_step(count: str, folder: str) -> dict[str, Any]:
@@ -83,14 +83,15 @@ def build_step(count: str, folder: str) -> dict[str, Any]:
     return _timed(int(count), work, rounds=1)
 
 
-def _timed(count: int, work: Any, rounds: int = 3) -> dict[str, Any]:
+def _timed(count: int, work: Any, rounds: int) -> dict[str, Any]:
+    """Median processor seconds of some rounds, and the memory they took on top."""
     import torch
 
     torch.set_num_threads(1)
     work(-1)  # small
     held = peak_memory()
     seconds = []
-    for _ in range(rounds if count < 100_000 else 1):
+    for _ in range(rounds):
         started = time.process_time()
         work(count)
         seconds.append(time.process_time() - started)
