@@ -223,7 +223,8 @@ class ApproximateIndex:
     ) -> Nearest:
         """As `hoag.nearest.nearest`, with most of the same answers; the cosines are exact.
 
-        With `allowed` more are looked up, until enough of them are allowed or all were seen.
+        With `allowed` more are looked up, until enough of them are allowed; if all that the index
+        leads to do not suffice, all vectors are.
         """
         wanted = units(queries)
         kept = [self._one(query, k, allowed) for query in wanted]
@@ -241,9 +242,14 @@ class ApproximateIndex:
         while True:
             found = np.asarray(self.index.search(query, depth).keys, np.int64)
             found = found if allowed is None else found[allowed[found]]
-            if len(found) >= k or depth == len(self.vectors):
+            if len(found) >= k:
                 return found[:k]
+            if depth == len(self.vectors):
+                break
             depth = min(4 * depth, len(self.vectors))
+        # The graph, which threads have built, need not lead to each row.
+        rows = nearest(self.vectors, query[None], k, allowed).rows[0]
+        return rows[rows >= 0]
 
     def measure_recall(self, seed: int = 0) -> float:
         """Share of the exact nearest 50 that the index finds, over 100 galaxies as queries."""
