@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from PIL import Image
 
 import hoag
@@ -252,7 +253,7 @@ def test_products_of_halves_are_off_by_no_more_than_is_said(dim, sums_halves, mo
         query + 0.01 * random.standard_normal((200, dim)),
         [turned * 30, query * 100, np.abs(query)],
     ]).astype(np.float16)  # fmt: skip
-    found = half_products.half_products(rows, query)
+    found = half_products.half_products(torch.from_numpy(rows), query)
     exact = rows.astype(np.float64) @ query.astype(np.float64)
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
     assert found.dtype == np.float32 and found.shape == (len(rows),)

@@ -4,32 +4,33 @@ Processors that add and multiply half precision themselves (AVX512-FP16) do so t
 nine tenths of that pace; torch makes each number float32 first, which there takes thrice as long.
 """
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hoag.half_vectors import Floats, Halves
+from hoag.half_vectors import Floats
+
+if TYPE_CHECKING:
+    import torch
 
 _ROUNDING = 1.1 * 2.0**-11  # of a number to half precision, relative, and some more
 _LANES = 32  # numbers that are summed side by side, each sum in half precision
 
 
-def half_products(rows: Halves, query: Floats) -> Floats:
+def half_products(rows: torch.Tensor, query: Floats) -> Floats:
     """Multiply vectors (n, dim) float16 with a query (dim,); (n,) float32, off by `off_by`."""
     if _sums_halves():
         import simsimd
 
-        found = simsimd.cdist(query.astype(np.float16)[None], rows, metric="inner")
+        found = simsimd.cdist(query.astype(np.float16)[None], rows.numpy(), metric="inner")
         return np.asarray(found)[0].astype(np.float32)
-    import warnings
-
     import torch
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a mapped file cannot be written: nor do we
-        halves = torch.from_numpy(np.asarray(rows))
-    made: NDArray[np.float32] = torch.mv(halves, torch.from_numpy(query).half()).float().numpy()
+    made: NDArray[np.float32] = torch.mv(rows, torch.from_numpy(query).half()).float().numpy()
     return made
 
 

@@ -120,7 +120,7 @@ def inner_folds_of(labels: Ints, folds: int) -> Ints:
 
 
 def _choose_strength(
-    problem: "Problem", strengths: Sequence[float], fold: Ints
+    problem: Problem, strengths: Sequence[float], fold: Ints
 ) -> tuple[float, Floats]:
     """Find the best C and a start for the fit with it: the mean solution of the inner folds.
 

@@ -110,7 +110,7 @@ def _screened(
     def multiply(start: int, stop: int) -> None:
         for first in range(start, stop, _SCREENED):
             last = min(first + _SCREENED, stop)
-            products = half_products(vectors.rows[first:last], wanted)
+            products = half_products(vectors.halves(first, last), wanted)
             np.multiply(products, vectors.inverse_norms[first:last], out=cosines[first:last])
 
     vectors.in_stretches(multiply)

@@ -34,7 +34,9 @@ def solve(
         active = decrement > goal
         if not active.any():
             break
-        step = _newton_direction(problem, weight, chance, penalty, gradient, diagonal, active)
+        step = _newton_direction(
+            problem, weight, chance, bend, penalty, gradient, towards, diagonal, active
+        )
         shift = problem.logits(step)
         length = _step_lengths(problem, weight, penalty, parameters, logits, step, shift, gradient)
         length *= active
@@ -49,13 +51,17 @@ def _newton_direction(
     problem: Problem,
     weight: Floats,
     chance: Floats,
+    bend: Floats,
     penalty: Floats,
     gradient: Floats,
+    towards: Floats,
     diagonal: Floats,
     active: NDArray[np.bool_],
 ) -> Floats:
-    """Solve ``Hessian @ step = -gradient`` in each column, as closely as Newton's pace needs."""
-    bend = weight[..., None] * chance * (1 - chance)
+    """Solve ``Hessian @ step = -gradient`` in each column, as closely as Newton's pace needs.
+
+    `towards` is the gradient preconditioned.
+    """
     blocks = problem.blocks()
 
     def hessian(vector: Floats) -> Floats:
@@ -74,8 +80,7 @@ def _newton_direction(
         return total
 
     step = np.zeros_like(gradient)
-    residual = -gradient
-    towards = problem.preconditioned(residual, diagonal)
+    residual, towards = -gradient, -towards
     direction = towards
     size = (residual * towards).sum(axis=(0, 2))
     per_galaxy = size / np.maximum(weight.sum(axis=0), 1)

@@ -24,9 +24,8 @@ Rows = npt.NDArray[np.int64]
 
 LISTED = 8  # pivots that a picture is listed under
 LENGTH = 512  # pictures of a list, on average; so many pivots are gone through one by one
-LONGEST = (
-    16  # times LENGTH; of a longer list as many, evenly, or a placeholder would cost its square
-)
+# Times LENGTH; of a longer list as many, evenly, or a placeholder would cost its square.
+LONGEST = 16
 NEAREST = 2  # pictures kept for a crop of one zoom
 RADIUS = 22.0  # distance of descriptions beyond which pictures are not alike; copies scatter by 1
 ALIKE = 5.0  # distance within which they are, whatever else is near
@@ -174,7 +173,7 @@ def _compared(
     sources: npt.NDArray[np.integer] | None,
 ) -> list[Alike]:
     """Compare the crops of some zooms with the list of their nearest pivot."""
-    step, steps = max(1, _ASKED // len(zooms)), range(0, len(numbers), max(1, _ASKED // len(zooms)))
+    step = max(1, _ASKED // len(zooms))
 
     def assign(start: int) -> npt.NDArray[np.int32]:
         crops = numbers[start : start + step, zooms.start : zooms.stop]
@@ -184,7 +183,8 @@ def _compared(
         rows, zoom = block[0] // len(zooms), zooms.start + block[0] % len(zooms)
         return _in_list(_asking(numbers[rows, zoom]), rows, zoom, whole, block[1], sources)
 
-    groups = _grouped(np.concatenate(list(in_threads(assign, steps))), len(lists.members))
+    nearest = np.concatenate(list(in_threads(assign, range(0, len(numbers), step))))
+    groups = _grouped(nearest, len(lists.members))
     found = in_threads(search, _in_blocks(groups, lists.members))
     none = np.empty(0, np.int64)
     nothing = Alike(none, none, none, np.empty(0, np.float32))
